@@ -1,0 +1,228 @@
+//! Bounded: a mailbox with bounds by count and bytes, and what happens beyond them.
+//!
+//! The messages are kept in a queue under the cell's lock, so that bounds and policies are exact. The mailbox word
+//! serves scheduling alone: a sender queues first and pokes the word afterwards, and the owner cannot go idle past a poke.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::cell::Cell;
+use crate::message::Message;
+use crate::options::Bounds;
+use crate::overflow::{Admission, Overflow};
+use crate::payload::Payload;
+use crate::pid::Pid;
+use crate::spill::Spill;
+
+/// The queue of a bounded mailbox.
+pub(crate) struct Bounded {
+    bounds: Bounds,
+    pub(crate) policy: Overflow,
+    queue: VecDeque<Message>,
+    bytes: usize,
+    spill: Option<Spill>,
+    room: Arc<Room>,
+}
+
+/// Where senders wait for room.
+#[derive(Default)]
+pub(crate) struct Room {
+    waiting: AtomicUsize,
+    lock: Mutex<()>,
+    made: Condvar,
+}
+
+/// What became of a message offered to a bounded mailbox.
+#[must_use]
+pub(crate) enum Offer {
+    /// Queued.
+    Taken,
+    /// Queued in the place of these, which are dropped.
+    TakenFor(Vec<Message>),
+    /// Refused.
+    Full(Message),
+    /// Refused for now.
+    WouldBlock(Message),
+    /// To be sent to this actor instead.
+    Redirect(Pid, Message),
+}
+
+impl Bounded {
+    pub(crate) fn new(bounds: Bounds, policy: Overflow) -> Self {
+        Self { bounds, policy, queue: VecDeque::new(), bytes: 0, spill: None, room: Arc::default() }
+    }
+
+    pub(crate) fn room(&self) -> Arc<Room> {
+        Arc::clone(&self.room)
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.queue.len() >= self.bounds.messages || self.bytes >= self.bounds.bytes
+    }
+
+    pub(crate) fn offer(&mut self, message: Message) -> Offer {
+        if self.spill.as_ref().is_some_and(|spill| spill.len() > 0) {
+            return self.spill(message);
+        }
+        let length = message.payload().len();
+        match self.policy.decide(self.queue.len(), self.bytes, length, self.bounds.messages, self.bounds.bytes) {
+            Admission::Admit => {
+                self.append(message);
+                Offer::Taken
+            }
+            Admission::AdmitDroppingOldest => {
+                let mut dropped = Vec::new();
+                while !self.queue.is_empty() && !self.fits(length) {
+                    dropped.extend(self.pop_queue());
+                }
+                self.append(message);
+                Offer::TakenFor(dropped)
+            }
+            Admission::Refuse => Offer::Full(message),
+            Admission::Wait => Offer::WouldBlock(message),
+            Admission::Redirect(target) => Offer::Redirect(target, message),
+            Admission::Spill => self.spill(message),
+        }
+    }
+
+    fn fits(&self, length: usize) -> bool {
+        self.queue.len() < self.bounds.messages && self.bytes.saturating_add(length) <= self.bounds.bytes
+    }
+
+    fn append(&mut self, message: Message) {
+        self.bytes += message.payload().len();
+        self.queue.push_back(message);
+    }
+
+    fn pop_queue(&mut self) -> Option<Message> {
+        let message = self.queue.pop_front()?;
+        self.bytes -= message.payload().len();
+        Some(message)
+    }
+
+    /// Writes the message behind the spilled ones. An ask is not spilled: whoever waits for it is told at once.
+    fn spill(&mut self, message: Message) -> Offer {
+        if message.wants_reply() {
+            return Offer::Full(message);
+        }
+        let spill = match &mut self.spill {
+            Some(spill) => spill,
+            None => match Spill::new() {
+                Ok(spill) => self.spill.insert(spill),
+                Err(error) => {
+                    tracing::warn!(%error, "a mailbox cannot spill");
+                    return Offer::Full(message);
+                }
+            },
+        };
+        match spill.push(message.payload().as_slice()) {
+            Ok(()) => Offer::Taken,
+            Err(error) => {
+                tracing::warn!(%error, "a mailbox cannot spill");
+                Offer::Full(message)
+            }
+        }
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Message> {
+        let message = self.pop_queue();
+        while let Some(spill) = &mut self.spill
+            && spill.len() > 0
+            && self.queue.len() < self.bounds.messages
+        {
+            match spill.pop() {
+                Ok(Some(bytes)) => {
+                    let message = Message::new(Payload::from(bytes));
+                    self.bytes += message.payload().len();
+                    self.queue.push_back(message);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::error!(%error, "spilled messages cannot be read back");
+                    self.spill = None;
+                }
+            }
+        }
+        message.or_else(|| self.pop_queue())
+    }
+
+    fn push_front(&mut self, message: Message) {
+        self.bytes += message.payload().len();
+        self.queue.push_front(message);
+    }
+}
+
+impl Room {
+    fn is_wanted(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
+    }
+
+    /// Wakes those who wait for room. Under no cell's lock: they take it while they hold theirs.
+    pub(crate) fn announce(&self) {
+        let _lock = self.lock.lock();
+        self.made.notify_all();
+    }
+}
+
+/// Owner: takes the oldest message.
+pub(crate) fn take(cell: &Cell, pid: Pid) -> Option<Message> {
+    let (message, room) = cell
+        .look_at_details(pid, |details| {
+            let bounded = details.bounded.as_mut()?;
+            let message = bounded.pop()?;
+            cell.count_taken(1);
+            Some((message, bounded.room.is_wanted().then(|| bounded.room())))
+        })
+        .flatten()?;
+    if let Some(room) = room {
+        room.announce();
+    }
+    Some(message)
+}
+
+/// Owner: puts messages back in order.
+pub(crate) fn put_back(cell: &Cell, pid: Pid, messages: Vec<Message>) {
+    cell.count_put_back(messages.len() as u64);
+    cell.look_at_details(pid, |details| {
+        if let Some(bounded) = details.bounded.as_mut() {
+            messages.into_iter().rev().for_each(|message| bounded.push_front(message));
+        }
+    });
+}
+
+/// Waits until the mailbox has room or its actor is gone. False: the time is over.
+///
+/// Each look takes the cell's lock after `waiting` was raised: an owner that makes room later takes that lock later,
+/// so it sees the raised count and announces; the announcement waits for `lock`, so it is not missed.
+pub(crate) fn wait_for_room(cell: &Cell, pid: Pid, timeout: Duration) -> bool {
+    let look = || {
+        let bounded = cell.look_at_details(pid, |details| {
+            details.bounded.as_ref().map(|bounded| (bounded.is_full(), bounded.room()))
+        });
+        bounded.flatten().filter(|(full, _)| *full).map(|(_, room)| room)
+    };
+    let Some(room) = look() else { return true };
+    let deadline = Instant::now().checked_add(timeout);
+    let mut lock = room.lock.lock();
+    room.waiting.fetch_add(1, Ordering::SeqCst);
+    let mut has_room = look().is_none();
+    while !has_room {
+        let timed_out = match deadline {
+            Some(deadline) => room.made.wait_until(&mut lock, deadline).timed_out(),
+            None => {
+                room.made.wait(&mut lock);
+                false
+            }
+        };
+        has_room = look().is_none();
+        if timed_out {
+            break;
+        }
+    }
+    room.waiting.fetch_sub(1, Ordering::SeqCst);
+    has_room
+}

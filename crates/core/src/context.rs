@@ -1,0 +1,133 @@
+//! Context: what a behaviour may ask of its actor and runtime while it handles a message.
+
+use std::cell::Cell as StdCell;
+use std::sync::Arc;
+
+use crate::cell::Cell;
+use crate::details::Signal;
+use crate::behaviour::Flow;
+use crate::payload::Payload;
+use crate::pid::Pid;
+use crate::runtime::Runtime;
+use crate::send::SendError;
+use crate::shared::{Shared, WeakShared};
+
+thread_local! {
+    static CURRENT: StdCell<Option<Pid>> = const { StdCell::new(None) };
+}
+
+/// The actor that runs on this thread.
+#[must_use]
+pub fn current() -> Option<Pid> {
+    CURRENT.get()
+}
+
+/// Marks this thread as running an actor until the guard goes, for hosts that run actors on threads of their own.
+pub fn enter(pid: Pid) -> Entered {
+    Entered { before: CURRENT.replace(Some(pid)) }
+}
+
+/// See [`enter`].
+#[derive(Debug)]
+#[must_use]
+pub struct Entered {
+    before: Option<Pid>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(self.before);
+    }
+}
+
+/// The actor a message is handled for.
+pub struct Context<'a> {
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) cell: &'a Cell,
+    pub(crate) pid: Pid,
+}
+
+impl Context<'_> {
+    /// The actor's pid.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// The actor's runtime. Keeping it does not keep the runtime open.
+    #[must_use]
+    pub fn runtime(&self) -> Runtime {
+        Runtime::inner(Arc::clone(self.shared))
+    }
+
+    /// Sends without blocking, as [`Runtime::try_send`].
+    ///
+    /// # Errors
+    /// Gives the payload back with the reason it was refused.
+    pub fn send(&self, pid: Pid, payload: impl Into<Payload>) -> Result<(), SendError> {
+        self.shared.try_send(pid, payload.into())
+    }
+
+    /// Readies the actor to be suspended: return [`Flow::Suspend`] next. `cancel` is called, once and on any thread, when
+    /// the actor ends or is restarted before it is resumed.
+    pub fn suspend(&self, cancel: Box<dyn FnOnce() + Send>) -> Suspension {
+        Suspension::new(self.shared, self.cell, self.pid, cancel)
+    }
+}
+
+impl std::fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("pid", &self.pid).finish_non_exhaustive()
+    }
+}
+
+/// A suspended actor's way back. Dropped without [`Suspension::resume`], the actor goes on.
+pub struct Suspension {
+    shared: WeakShared,
+    pid: Pid,
+    number: u64,
+    resumed: bool,
+}
+
+impl Suspension {
+    pub(crate) fn new(shared: &Arc<Shared>, cell: &Cell, pid: Pid, cancel: Box<dyn FnOnce() + Send>) -> Self {
+        let number = cell.with_details(pid, |details| {
+            details.suspensions += 1;
+            details.cancel = Some(cancel);
+            details.suspensions
+        });
+        Self { shared: WeakShared::new(shared), pid, number: number.unwrap_or(0), resumed: false }
+    }
+
+    /// The suspended actor.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// The message is done: the actor goes on, or ends. Ignored where the actor ended meanwhile.
+    pub fn resume(mut self, flow: Flow) {
+        self.send(flow);
+    }
+
+    fn send(&mut self, flow: Flow) {
+        self.resumed = true;
+        if let Some(shared) = self.shared.upgrade() {
+            shared.signal(self.pid, Signal::Resume(self.number, flow));
+        }
+    }
+}
+
+impl Drop for Suspension {
+    fn drop(&mut self) {
+        if !self.resumed {
+            self.send(Flow::Continue);
+        }
+    }
+}
+
+impl std::fmt::Debug for Suspension {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Suspension").field("pid", &self.pid).finish_non_exhaustive()
+    }
+}

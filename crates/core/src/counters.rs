@@ -1,0 +1,64 @@
+//! Counters: what became of every message and every actor of a runtime.
+//!
+//! Accepted and taken messages are counted in the cells themselves, where sender and owner write anyway; here is what
+//! is rarer. sent = handled + dropped + queued holds by these definitions:
+//! sent = accepted + refused, handled = taken - dropped after they were taken, queued = accepted - taken.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Why a message was not delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dropped {
+    /// No live actor had the pid.
+    NoProcess,
+    /// The mailbox was full and refused it.
+    MailboxFull,
+    /// The mailbox was full and it was the oldest.
+    DroppedOldest,
+    /// The actor ended before it was handled.
+    ActorExited,
+    /// It was an ask nobody waited for any more.
+    AskExpired,
+}
+
+impl Dropped {
+    /// Every reason, in declaration order.
+    pub const ALL: [Self; 5] =
+        [Self::NoProcess, Self::MailboxFull, Self::DroppedOldest, Self::ActorExited, Self::AskExpired];
+
+    /// The reason's name in every language.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoProcess => "NoProcess",
+            Self::MailboxFull => "MailboxFull",
+            Self::DroppedOldest => "DroppedOldest",
+            Self::ActorExited => "ActorExited",
+            Self::AskExpired => "AskExpired",
+        }
+    }
+
+    /// Whether it was refused, and so never entered a mailbox.
+    pub(crate) fn is_refusal(self) -> bool {
+        matches!(self, Self::NoProcess | Self::MailboxFull)
+    }
+}
+
+/// The rarer counts.
+#[derive(Default)]
+pub(crate) struct Counters {
+    dropped: [AtomicU64; Dropped::ALL.len()],
+    pub(crate) exited: AtomicU64,
+    pub(crate) crashed: AtomicU64,
+    pub(crate) restarted: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn drop_one(&self, reason: Dropped) {
+        self.dropped[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn dropped(&self, reason: Dropped) -> u64 {
+        self.dropped[reason as usize].load(Ordering::Relaxed)
+    }
+}

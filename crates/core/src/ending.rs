@@ -1,0 +1,217 @@
+//! Ending: what happens when an actor fails or ends, in this order.
+//!
+//! 1. Messages are refused from here on.
+//! 2. Its children are stopped, youngest first; the actor waits for them, at most `child_stop_timeout`.
+//! 3. Its pid becomes stale: look-ups, names and paths no longer find it.
+//! 4. Queued messages are dropped and counted, asks among them fail.
+//! 5. Timers are cancelled; links are told EXIT, monitors DOWN; hooks (joins, supervisors) run; the parent is told.
+//! 6. The slot is given back.
+//!
+//! All of it runs on the thread that owns the actor, and calls no user code but the drop of the behaviour.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::cell::{Cell, flag};
+use crate::counters::Dropped;
+use crate::details::{Details, Signal};
+use crate::exit::ExitReason;
+use crate::mailbox::List;
+use crate::message::{Incoming, SystemKind, SystemMessage};
+use crate::pid::Pid;
+use crate::shared::Shared;
+use crate::strategy::Restart;
+use crate::supervisor::Event;
+
+/// The owner's actor stopped by itself, for this reason. True: it ended, or waits for its children, and is not owned any
+/// more. False: it is still owned and must be suspended, because its supervisor decides.
+pub(crate) fn fail(shared: &Arc<Shared>, cell: &Cell, pid: Pid, reason: ExitReason) -> bool {
+    if let Some(failure) = reason.failure() {
+        shared.counters.crashed.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(pid = pid.get(), kind = %failure.kind, message = %failure.message, "actor failed");
+    }
+    if asks_supervisor(shared, cell, pid, &reason) {
+        return false;
+    }
+    end(shared, cell, pid, reason)
+}
+
+/// Whether a supervisor restarts the actor in place; it is told then.
+pub(crate) fn asks_supervisor(shared: &Arc<Shared>, cell: &Cell, pid: Pid, reason: &ExitReason) -> bool {
+    if shared.closed.load(Ordering::Acquire) {
+        return false;
+    }
+    let spec = cell.look_at_details(pid, |details| details.restarted_by).flatten();
+    let Some(spec) = spec else { return false };
+    let wanted = match spec.restart {
+        Restart::Permanent => true,
+        Restart::Transient => reason.is_failure(),
+        Restart::Temporary => false,
+    };
+    wanted && {
+        let event = Event::Failed { pid, reason: reason.clone() };
+        shared.signal(spec.supervisor, Signal::Event(Box::new(event)))
+    }
+}
+
+/// Ends the owner's actor. True: it is not owned any more, ended or waiting for its children. False: it is still
+/// owned, ends after its children, and has signals to obey.
+pub(crate) fn end(shared: &Arc<Shared>, cell: &Cell, pid: Pid, reason: ExitReason) -> bool {
+    cell.word.close();
+    let cancel = cell.look_at_details(pid, |details| details.cancel.take()).flatten();
+    if let Some(cancel) = cancel {
+        cancel();
+    }
+    let has_children = cell.look_at_details(pid, |details| !details.children.is_empty()).unwrap_or(false);
+    if !has_children {
+        finalize(shared, cell, pid, &reason);
+        return true;
+    }
+    cell.raise(flag::ENDING);
+    cell.with_details(pid, |details| details.ending = Some(reason));
+    stop_children(shared, cell, pid);
+    let alone = cell.look_at_details(pid, |details| details.children.is_empty()).unwrap_or(true);
+    if alone {
+        finish(shared, cell, pid);
+        return true;
+    }
+    cell.raise(flag::TIMERS);
+    shared.timing.end_without_children(shared, pid, shared.options.child_stop_timeout);
+    cell.word.try_wait()
+}
+
+/// Ends the owner's actor that waited for its children.
+pub(crate) fn finish(shared: &Arc<Shared>, cell: &Cell, pid: Pid) {
+    let reason = cell.look_at_details(pid, |details| details.ending.take()).flatten();
+    finalize(shared, cell, pid, &reason.unwrap_or(ExitReason::Killed));
+}
+
+/// Tells the actor's children to end, youngest first.
+pub(crate) fn stop_children(shared: &Arc<Shared>, cell: &Cell, pid: Pid) {
+    let children = cell
+        .look_at_details(pid, |details| details.children.values().rev().copied().collect::<Vec<_>>())
+        .unwrap_or_default();
+    for child in children {
+        shared.stop(child, ExitReason::Killed);
+    }
+}
+
+/// Wakes whoever reads the mailbox of a pull or observed actor.
+pub(crate) fn wake_waiter(cell: &Cell, pid: Pid) {
+    let waiter = cell
+        .look_at_details(pid, |details| {
+            if cell.has(flag::OBSERVED) { details.waiter.take() } else { details.waiter.clone() }
+        })
+        .flatten();
+    if let Some(waiter) = waiter {
+        waiter.wake();
+    }
+}
+
+fn finalize(shared: &Arc<Shared>, cell: &Cell, pid: Pid, reason: &ExitReason) {
+    cell.word.close();
+    let (details, behaviour) = cell.take_details(|| shared.table.retire_pid(cell));
+    if let Some(details) = &details {
+        forget_names(shared, pid, details);
+    }
+    drop_queued(shared, cell, pid);
+    if catch_unwind(AssertUnwindSafe(|| drop(behaviour))).is_err() {
+        tracing::error!(pid = pid.get(), "a behaviour panicked while it was dropped");
+    }
+    if cell.has(flag::TIMERS) {
+        shared.timing.cancel_of(pid);
+    }
+    drop_list(shared, cell, pid, cell.word.vacate());
+    if let Some(mut details) = details {
+        drop_kept(shared, cell, pid, &mut details);
+        tell_others(shared, pid, reason, *details);
+    }
+    shared.counters.exited.fetch_add(1, Ordering::Relaxed);
+    shared.table.give_back(cell, pid.index());
+}
+
+fn forget_names(shared: &Shared, pid: Pid, details: &Details) {
+    for name in &details.names {
+        shared.names.remove(name, pid);
+    }
+    for path in &details.paths {
+        shared.paths.remove(path, pid);
+    }
+}
+
+fn drop_queued(shared: &Shared, cell: &Cell, pid: Pid) {
+    // SAFETY: the caller owns the actor; readers of an observed actor's messages found its pid stale.
+    let local = std::mem::take(unsafe { cell.local() });
+    drop_list(shared, cell, pid, local);
+    drop_list(shared, cell, pid, cell.word.take());
+}
+
+fn drop_list(shared: &Shared, cell: &Cell, pid: Pid, mut list: List) {
+    while let Some(node) = list.pop() {
+        if let Incoming::User(message) = node.incoming {
+            cell.count_taken(1);
+            shared.drop_message(pid, message, Dropped::ActorExited);
+        }
+    }
+}
+
+fn drop_kept(shared: &Shared, cell: &Cell, pid: Pid, details: &mut Details) {
+    for incoming in details.kept.drain(..) {
+        if let Incoming::User(message) = incoming {
+            cell.count_taken(1);
+            shared.drop_message(pid, message, Dropped::ActorExited);
+        }
+    }
+    let Some(mut bounded) = details.bounded.take() else { return };
+    while let Some(message) = bounded.pop() {
+        cell.count_taken(1);
+        shared.drop_message(pid, message, Dropped::ActorExited);
+    }
+    bounded.room().announce();
+}
+
+fn tell_others(shared: &Arc<Shared>, pid: Pid, reason: &ExitReason, details: Details) {
+    for peer in details.links {
+        if let Some(cell) = shared.table.get(peer) {
+            cell.look_at_details(peer, |details| details.links.remove(&pid));
+            shared.tell(peer, SystemMessage::exited(SystemKind::Exit, pid, reason, None));
+        }
+    }
+    for (monitor, watcher) in details.monitors {
+        shared.monitors.remove(&monitor);
+        if let Some(cell) = shared.table.get(watcher) {
+            cell.look_at_details(watcher, |details| details.monitoring.remove(&monitor));
+            shared.tell(watcher, SystemMessage::exited(SystemKind::Down, pid, reason, Some(monitor)));
+        }
+    }
+    for (monitor, target) in details.monitoring {
+        shared.monitors.remove(&monitor);
+        if let Some(cell) = shared.table.get(target) {
+            cell.look_at_details(target, |details| details.monitors.remove(&monitor));
+        }
+    }
+    if let Some(waiter) = details.waiter {
+        waiter.wake();
+    }
+    if let Some((parent, order)) = details.parent
+        && let Some(cell) = shared.table.get(parent)
+    {
+        let last = cell.look_at_details(parent, |details| {
+            details.children.remove(&order);
+            details.children.is_empty() && details.ending.is_some()
+        });
+        if last == Some(true) {
+            shared.signal(parent, Signal::ChildrenGone);
+        }
+    }
+    if let Some(spec) = details.restarted_by {
+        let event = Event::Exited { pid, reason: reason.clone() };
+        shared.signal(spec.supervisor, Signal::Event(Box::new(event)));
+    }
+    for hook in details.exit_hooks {
+        if catch_unwind(AssertUnwindSafe(|| hook(pid, reason))).is_err() {
+            tracing::error!(pid = pid.get(), "an exit hook panicked");
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Lane: a run queue of ready actors with somebody to wake.
+//!
+//! A hosted lane belongs to a host language: its actors run on threads that the host brings ([`HostedLane::drain`]). Any
+//! number of them may drain one lane at once, also re-entrantly, because an actor that runs stands in no queue: the
+//! lock around the ready list is held for the moment of taking the next actor only.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU16;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::cell::Cell;
+use crate::inbox::{Inbox, Linked};
+use crate::shared::{Shared, WeakShared};
+use crate::sync::{AtomicPtr, AtomicU32, Ordering};
+use crate::turn::{self, Turn};
+
+/// Most lanes of one runtime: each is a thread or an event loop of the host.
+pub const LANES_MAX: usize = 4096;
+
+/// The number of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LaneId(u16);
+
+impl LaneId {
+    /// The runtime's own worker threads, for Rust actors.
+    pub const WORKERS: Self = Self(0);
+    /// No run queue: a pull actor is woken through its waiter.
+    pub(crate) const PULL: Self = Self(u16::MAX);
+
+    pub(crate) fn new(number: u16) -> Self {
+        Self(number)
+    }
+
+    pub(crate) fn get(self) -> u16 {
+        self.0
+    }
+}
+
+/// Whoever drains a hosted lane.
+pub trait LaneHost: Send + Sync + 'static {
+    /// Something is ready and the lane was asleep. Called from any thread, once per sleep; must not block, and must
+    /// not call back into the runtime.
+    fn wake(&self);
+}
+
+/// What is left after a drain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Drained {
+    /// Nothing is ready.
+    Empty,
+    /// The slice is over; call again.
+    More,
+}
+
+impl Linked for Cell {
+    fn next(&self) -> &AtomicPtr<Self> {
+        &self.next
+    }
+}
+
+/// A lane whose actors run on threads of the host.
+pub struct HostedLane {
+    id: LaneId,
+    shared: WeakShared,
+    inbox: Inbox<Cell>,
+    ready: Mutex<Ready>,
+    host: RwLock<Arc<dyn LaneHost>>,
+    interrupts: AtomicU32,
+    /// Where its actors go since the host is gone; `NO_LANE` while it is here.
+    successor: AtomicU16,
+    turns: AtomicU32,
+}
+
+const NO_LANE: u16 = u16::MAX;
+
+/// The oldest of the ready actors, in order.
+struct Ready {
+    first: *const Cell,
+}
+
+// SAFETY: a pointer to a cell of the table, which is `Sync` and outlives the lane's use of it.
+unsafe impl Send for Ready {}
+
+impl HostedLane {
+    pub(crate) fn new(id: LaneId, shared: WeakShared, host: Arc<dyn LaneHost>) -> Self {
+        Self {
+            id,
+            shared,
+            inbox: Inbox::new(),
+            ready: Mutex::new(Ready { first: std::ptr::null() }),
+            host: RwLock::new(host),
+            interrupts: AtomicU32::new(0),
+            successor: AtomicU16::new(NO_LANE),
+            turns: AtomicU32::new(0),
+        }
+    }
+
+    /// The lane's number, for [`SpawnOptions::lane`](crate::SpawnOptions::lane).
+    #[must_use]
+    pub fn id(&self) -> LaneId {
+        self.id
+    }
+
+    /// Runs turns of ready actors until nothing is ready or the deadline has passed.
+    ///
+    /// The clock is read every few messages, so a slice ends late by what those take. May be called from several
+    /// threads at once and from within a handler; an actor that runs is never entered again.
+    pub fn drain(&self, deadline: Instant) -> Drained {
+        let Some(shared) = self.shared.upgrade() else { return Drained::Empty };
+        let mut slice = Slice::until(deadline);
+        while let Some(cell) = self.pop() {
+            self.turns.fetch_add(1, Ordering::Relaxed);
+            turn::run(&shared, cell, &self.interrupts, &mut slice);
+            if slice.is_over() {
+                return if self.has_work() { Drained::More } else { Drained::Empty };
+            }
+        }
+        Drained::Empty
+    }
+
+    /// Runs one turn of the oldest ready actor, if there is one.
+    pub fn drain_one(&self) -> bool {
+        let Some(shared) = self.shared.upgrade() else { return false };
+        let Some(cell) = self.pop() else { return false };
+        self.turns.fetch_add(1, Ordering::Relaxed);
+        turn::run(&shared, cell, &self.interrupts, &mut Slice::until(Instant::now() + Duration::from_secs(1)));
+        true
+    }
+
+    /// Takes the oldest ready actor to be stepped by hand, for hosts that hand over whole batches.
+    pub fn take_turn(self: &Arc<Self>) -> Option<Turn> {
+        let shared = self.shared.upgrade()?;
+        let cell = self.pop()?;
+        self.turns.fetch_add(1, Ordering::Relaxed);
+        Some(Turn::new(shared, std::ptr::from_ref(cell), Arc::clone(self)))
+    }
+
+    /// Whether an actor is ready.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        self.inbox.has_work() || !self.ready.lock().first.is_null()
+    }
+
+    /// Falls asleep: from then on the next ready actor calls [`LaneHost::wake`], once. False: something is ready.
+    #[must_use]
+    pub fn try_sleep(&self) -> bool {
+        self.ready.lock().first.is_null() && self.inbox.try_park()
+    }
+
+    /// Takes the sleep back, when the host woke by itself. False: a wake is on its way.
+    pub fn cancel_sleep(&self) -> bool {
+        self.inbox.unpark()
+    }
+
+    /// Whether the lane is asleep.
+    #[must_use]
+    pub fn is_asleep(&self) -> bool {
+        self.inbox.is_parked()
+    }
+
+    /// Changes whenever a signal reaches an actor of this lane; a batch looks here between messages.
+    #[must_use]
+    pub fn interrupts(&self) -> &AtomicU32 {
+        &self.interrupts
+    }
+
+    /// Turns begun, for a watchdog that asks whether the lane moves.
+    #[must_use]
+    pub fn turns(&self) -> u32 {
+        self.turns.load(Ordering::Relaxed)
+    }
+
+    /// Puts a ready actor at the end of the queue and wakes the host if it sleeps.
+    pub(crate) fn push(&self, shared: &Shared, cell: &Cell) {
+        if self.inbox.push(cell) {
+            let host = Arc::clone(&self.host.read());
+            host.wake();
+        }
+        if self.successor.load(Ordering::SeqCst) != NO_LANE {
+            self.move_on(shared);
+        }
+    }
+
+    pub(crate) fn interrupt(&self) {
+        self.interrupts.fetch_add(1, Ordering::Release);
+    }
+
+    /// The host goes: what is ready now or later runs on another lane.
+    pub(crate) fn retire(&self, shared: &Shared, successor: LaneId, nobody: Arc<dyn LaneHost>) {
+        *self.host.write() = nobody;
+        self.successor.store(successor.get(), Ordering::SeqCst);
+        self.move_on(shared);
+    }
+
+    fn move_on(&self, shared: &Shared) {
+        let successor = LaneId::new(self.successor.load(Ordering::SeqCst));
+        while let Some(cell) = self.pop() {
+            cell.set_lane(successor);
+            shared.schedule(cell);
+        }
+    }
+
+    fn pop(&self) -> Option<&Cell> {
+        let mut ready = self.ready.lock();
+        if ready.first.is_null() {
+            ready.first = self.inbox.take();
+        }
+        // SAFETY: cells live as long as the table, which outlives the lane's use; a queued cell is in one queue only.
+        let cell = unsafe { ready.first.as_ref()? };
+        ready.first = cell.next.load(Ordering::Relaxed);
+        Some(cell)
+    }
+}
+
+impl std::fmt::Debug for HostedLane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HostedLane").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A time slice that reads the clock once per [`CLOCK_EVERY`] messages.
+pub(crate) struct Slice {
+    deadline: Option<Instant>,
+    left: u32,
+    over: bool,
+}
+
+/// Reading the clock costs 20 ns, a message 50 to 100: every eighth message it is 3 % at most.
+const CLOCK_EVERY: u32 = 8;
+
+impl Slice {
+    pub(crate) fn until(deadline: Instant) -> Self {
+        Self { deadline: Some(deadline), left: CLOCK_EVERY, over: false }
+    }
+
+    pub(crate) fn endless() -> Self {
+        Self { deadline: None, left: u32::MAX, over: false }
+    }
+
+    /// Counts one message; true when the slice is over.
+    pub(crate) fn tick(&mut self) -> bool {
+        self.left -= 1;
+        if self.left == 0 {
+            match self.deadline {
+                Some(deadline) => {
+                    self.left = CLOCK_EVERY;
+                    self.over = Instant::now() >= deadline;
+                }
+                None => self.left = u32::MAX,
+            }
+        }
+        self.over
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.over
+    }
+}

@@ -1,0 +1,273 @@
+//! Mailbox: one word that is message list, scheduling state and interrupt flag of an actor.
+//!
+//! The word is a pointer to the newest [`Node`] of a list (Treiber 1986: push by compare-and-swap, taken whole) with
+//! four flags in the bits that a node's alignment leaves free:
+//!
+//! * `ACTIVE`: somebody owns the actor: it stands in a run queue, runs, or waits with `WAITING`. Whoever changes
+//!   `ACTIVE` from 0 to 1 must see to it that the actor runs ([`Push::Schedule`]), so it is queued exactly once.
+//! * `SIGNAL`: signals wait beside the list; the owner looks at them before the next message, and cannot go idle while
+//!   the flag stands.
+//! * `WAITING`: the owner left with messages in the list, waiting for a signal. A message does not schedule the
+//!   actor then, a signal does.
+//! * `CLOSED`: messages are refused. Together with a cleared `ACTIVE`: the slot is vacant.
+//!
+//! What the owner may touch (the taken messages, the behaviour) passes from owner to owner through this word: it is
+//! released by [`Word::try_idle`] and [`Word::try_wait`], acquired by the push or signal that schedules again.
+//!
+//! A node carries the generation of the actor it was sent to. A sender that looked the actor up before it ended may
+//! push after the slot was given to another: the new owner sees the stranger's generation and drops the node, so a
+//! message never reaches an actor it was not sent to.
+
+use crate::message::Incoming;
+use crate::sync::{AtomicUsize, Ordering};
+
+const SIGNAL: usize = 1;
+const ACTIVE: usize = 2;
+const CLOSED: usize = 4;
+const WAITING: usize = 8;
+const FLAGS: usize = 15;
+
+/// One queued message: a cache line.
+#[repr(align(16))]
+pub(crate) struct Node {
+    next: *mut Node,
+    pub(crate) generation: u32,
+    pub(crate) incoming: Incoming,
+}
+
+impl Node {
+    pub(crate) fn new(generation: u32, incoming: Incoming) -> Box<Self> {
+        Box::new(Self { next: std::ptr::null_mut(), generation, incoming })
+    }
+}
+
+/// What the sender of a message must do next.
+#[must_use]
+pub(crate) enum Push {
+    /// Nothing: the actor's owner will find it.
+    Queued,
+    /// Put the actor on its lane.
+    Schedule,
+    /// Nothing was queued: the actor takes no messages any more.
+    Refused(Box<Node>),
+}
+
+/// What the sender of a signal must do next.
+#[must_use]
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub(crate) enum Signalled {
+    /// Nothing: the actor's owner will see the flag.
+    Seen,
+    /// Put the actor on its lane.
+    Schedule,
+    /// Nothing was signalled: there is no actor.
+    Vacant,
+}
+
+/// The word itself.
+pub(crate) struct Word(AtomicUsize);
+
+impl Word {
+    /// A vacant slot's word.
+    pub(crate) fn vacant() -> Self {
+        Self(AtomicUsize::new(CLOSED))
+    }
+
+    /// Opens a vacant slot for a new actor, idle or owned by the caller.
+    pub(crate) fn open(&self, owned: bool) {
+        self.0.store(if owned { ACTIVE } else { 0 }, Ordering::Release);
+    }
+
+    /// Ends the slot's actor: the caller owned it and has emptied it. What came since is given back to be dropped.
+    pub(crate) fn vacate(&self) -> List {
+        List::from_newest((self.0.swap(CLOSED, Ordering::AcqRel) & !FLAGS) as *mut Node)
+    }
+
+    pub(crate) fn push(&self, node: Box<Node>) -> Push {
+        let raw = Box::into_raw(node);
+        let mut old = self.0.load(Ordering::Relaxed);
+        loop {
+            if old & CLOSED != 0 {
+                // SAFETY: `raw` was not published.
+                return Push::Refused(unsafe { Box::from_raw(raw) });
+            }
+            // SAFETY: `raw` is ours until the exchange below publishes it.
+            unsafe { (*raw).next = (old & !FLAGS) as *mut Node };
+            let new = raw as usize | (old & FLAGS) | ACTIVE;
+            match self.0.compare_exchange_weak(old, new, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return if old & ACTIVE == 0 { Push::Schedule } else { Push::Queued },
+                Err(seen) => old = seen,
+            }
+        }
+    }
+
+    /// Raises `SIGNAL`; with `close`, refuses messages from now on.
+    pub(crate) fn signal(&self, close: bool) -> Signalled {
+        let mut old = self.0.load(Ordering::Relaxed);
+        loop {
+            if old & (CLOSED | ACTIVE) == CLOSED {
+                return Signalled::Vacant;
+            }
+            let new = (old | SIGNAL | ACTIVE | if close { CLOSED } else { 0 }) & !WAITING;
+            match self.0.compare_exchange_weak(old, new, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) if old & ACTIVE == 0 || old & WAITING != 0 => return Signalled::Schedule,
+                Ok(_) => return Signalled::Seen,
+                Err(seen) => old = seen,
+            }
+        }
+    }
+
+    /// Tells that a message waits outside of the list: as [`Word::signal`], but an owner that waits is left alone.
+    pub(crate) fn poke(&self) -> Signalled {
+        let mut old = self.0.load(Ordering::Relaxed);
+        loop {
+            if old & (CLOSED | ACTIVE) == CLOSED {
+                return Signalled::Vacant;
+            }
+            if old & WAITING != 0 {
+                return Signalled::Seen;
+            }
+            match self.0.compare_exchange_weak(old, old | SIGNAL | ACTIVE, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) if old & ACTIVE == 0 => return Signalled::Schedule,
+                Ok(_) => return Signalled::Seen,
+                Err(seen) => old = seen,
+            }
+        }
+    }
+
+    /// Becomes the owner of an idle actor.
+    pub(crate) fn try_claim(&self) -> bool {
+        self.0.compare_exchange(0, ACTIVE, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Opens a vacant slot for an actor whose messages schedule nobody.
+    pub(crate) fn open_waiting(&self) {
+        self.0.store(ACTIVE | WAITING, Ordering::Release);
+    }
+
+    /// Becomes the owner of an actor whose owner left to wait, unless a signal came.
+    pub(crate) fn try_claim_waiting(&self) -> bool {
+        let mut old = self.0.load(Ordering::Relaxed);
+        loop {
+            if old & WAITING == 0 || old & SIGNAL != 0 {
+                return false;
+            }
+            match self.0.compare_exchange_weak(old, old & !WAITING, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(seen) => old = seen,
+            }
+        }
+    }
+
+    /// Owner: refuses messages from now on.
+    pub(crate) fn close(&self) {
+        self.0.fetch_or(CLOSED, Ordering::AcqRel);
+    }
+
+    /// Owner: whether signals wait.
+    pub(crate) fn is_signalled(&self) -> bool {
+        self.0.load(Ordering::Acquire) & SIGNAL != 0
+    }
+
+    /// Owner: lowers `SIGNAL`; what was signalled before is visible afterwards.
+    pub(crate) fn clear_signal(&self) {
+        self.0.fetch_and(!SIGNAL, Ordering::AcqRel);
+    }
+
+    /// Whether messages or signals wait, as seen by a consumer that spins.
+    pub(crate) fn has_news(&self) -> bool {
+        let word = self.0.load(Ordering::Relaxed);
+        word & SIGNAL != 0 || word & !FLAGS != 0
+    }
+
+    /// Whether messages are accepted.
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.load(Ordering::Acquire) & CLOSED == 0
+    }
+
+    /// Whether nobody owns the actor.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & ACTIVE == 0
+    }
+
+    /// Owner: takes all messages, oldest first.
+    pub(crate) fn take(&self) -> List {
+        if self.0.load(Ordering::Relaxed) & !FLAGS == 0 {
+            return List::default();
+        }
+        List::from_newest((self.0.fetch_and(FLAGS, Ordering::AcqRel) & !FLAGS) as *mut Node)
+    }
+
+    /// Owner: goes idle. False where a message or a signal came.
+    pub(crate) fn try_idle(&self) -> bool {
+        self.0.compare_exchange(ACTIVE, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Owner: leaves, to be woken by a signal alone. False where a signal came.
+    pub(crate) fn try_wait(&self) -> bool {
+        let mut old = self.0.load(Ordering::Relaxed);
+        loop {
+            if old & SIGNAL != 0 {
+                return false;
+            }
+            match self.0.compare_exchange_weak(old, old | WAITING, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(seen) => old = seen,
+            }
+        }
+    }
+}
+
+/// Messages taken from a word, oldest first.
+pub(crate) struct List {
+    first: *mut Node,
+}
+
+// SAFETY: a list owns its nodes, and `Incoming` is `Send`.
+unsafe impl Send for List {}
+
+impl Default for List {
+    fn default() -> Self {
+        Self { first: std::ptr::null_mut() }
+    }
+}
+
+impl List {
+    fn from_newest(newest: *mut Node) -> Self {
+        let mut first = std::ptr::null_mut();
+        let mut node = newest;
+        while !node.is_null() {
+            // SAFETY: the caller took the list from the word, so its nodes are ours alone.
+            let older = unsafe { std::mem::replace(&mut (*node).next, first) };
+            first = node;
+            node = older;
+        }
+        Self { first }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_null()
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Box<Node>> {
+        if self.first.is_null() {
+            return None;
+        }
+        // SAFETY: the list owns its nodes, each of which came from a box.
+        let node = unsafe { Box::from_raw(self.first) };
+        self.first = node.next;
+        Some(node)
+    }
+
+    /// Puts a message before all others.
+    pub(crate) fn push_front(&mut self, mut node: Box<Node>) {
+        node.next = self.first;
+        self.first = Box::into_raw(node);
+    }
+}
+
+impl Drop for List {
+    fn drop(&mut self) {
+        while self.pop().is_some() {}
+    }
+}

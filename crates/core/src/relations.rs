@@ -1,0 +1,180 @@
+//! Relations: names, paths, links and monitors of actors.
+
+use crate::cell::Cell;
+use crate::error::{Error, ErrorKind, Result};
+use crate::pid::Pid;
+use crate::runtime::Runtime;
+
+impl Runtime {
+    // Names
+
+    /// Gives a live actor a name. A name goes when its actor ends; an actor may have several.
+    ///
+    /// # Errors
+    /// `NameTaken` by another live actor; `NoProcess`; `InvalidArgument` for a name that is empty, too long or has NUL.
+    pub fn register(&self, name: &str, pid: Pid) -> Result<()> {
+        let cell = self.shared().cell(pid)?;
+        let registered = cell.with_details(pid, |details| {
+            self.shared().names.insert(name, pid)?;
+            if !details.names.iter().any(|known| known == name) {
+                details.names.push(name.to_owned());
+            }
+            Ok(())
+        });
+        registered.unwrap_or_else(|| Err(Error::no_process(pid)))
+    }
+
+    /// Takes a name back. False: nobody had it.
+    pub fn unregister(&self, name: &str) -> bool {
+        let Some(pid) = self.whereis(name) else { return false };
+        let Some(cell) = self.shared().table.get(pid) else { return false };
+        cell.look_at_details(pid, |details| {
+            details.names.retain(|known| known != name);
+            self.shared().names.remove(name, pid)
+        })
+        .unwrap_or(false)
+    }
+
+    /// Who has the name.
+    #[must_use]
+    pub fn whereis(&self, name: &str) -> Option<Pid> {
+        self.shared().names.get(name)
+    }
+
+    // Paths
+
+    /// Gives a live actor a path such as `/services/mail`.
+    ///
+    /// # Errors
+    /// `NameTaken` by another live actor; `NoProcess`; `InvalidArgument` for a path that is not well formed.
+    pub fn register_path(&self, path: &str, pid: Pid) -> Result<()> {
+        let cell = self.shared().cell(pid)?;
+        let registered = cell.with_details(pid, |details| {
+            self.shared().paths.register(path, pid)?;
+            if !details.paths.iter().any(|known| known == path) {
+                details.paths.push(path.to_owned());
+            }
+            Ok(())
+        });
+        registered.unwrap_or_else(|| Err(Error::no_process(pid)))
+    }
+
+    /// Takes a path back. False: nobody had it.
+    pub fn unregister_path(&self, path: &str) -> bool {
+        let Some(pid) = self.whereis_path(path) else { return false };
+        let Some(cell) = self.shared().table.get(pid) else { return false };
+        cell.look_at_details(pid, |details| {
+            details.paths.retain(|known| known != path);
+            self.shared().paths.remove(path, pid)
+        })
+        .unwrap_or(false)
+    }
+
+    /// Who has the path.
+    #[must_use]
+    pub fn whereis_path(&self, path: &str) -> Option<Pid> {
+        self.shared().paths.get(path)
+    }
+
+    /// All actors below a path, sorted by path.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a prefix that is not well formed.
+    pub fn list_children(&self, prefix: &str) -> Result<Vec<(String, Pid)>> {
+        self.shared().paths.list_children(prefix)
+    }
+
+    /// The actors one level below a path, sorted by path.
+    ///
+    /// # Errors
+    /// As [`Runtime::list_children`].
+    pub fn list_children_direct(&self, prefix: &str) -> Result<Vec<(String, Pid)>> {
+        self.shared().paths.list_children_direct(prefix)
+    }
+
+    // Links and monitors
+
+    /// Links two live actors: when one exits, the other is told EXIT. Linking twice is linking once.
+    ///
+    /// # Errors
+    /// `NoProcess`; `InvalidArgument` for an actor and itself.
+    pub fn link(&self, a: Pid, b: Pid) -> Result<()> {
+        if a == b {
+            return Err(Error::invalid(format!("actor {a} cannot be linked to itself")));
+        }
+        let (cell_a, cell_b) = (self.live(a)?, self.live(b)?);
+        let one = cell_a.with_details(a, |details| details.links.insert(b));
+        let other = cell_b.with_details(b, |details| details.links.insert(a));
+        match (one, other) {
+            (Some(_), Some(_)) => Ok(()),
+            (one, _) => {
+                cell_a.look_at_details(a, |details| details.links.remove(&b));
+                cell_b.look_at_details(b, |details| details.links.remove(&a));
+                Err(Error::no_process(if one.is_none() { a } else { b }))
+            }
+        }
+    }
+
+    /// Takes a link back. False: there was none.
+    pub fn unlink(&self, a: Pid, b: Pid) -> bool {
+        let mut unlinked = false;
+        for (pid, peer) in [(a, b), (b, a)] {
+            if let Some(cell) = self.shared().table.get(pid) {
+                unlinked |=
+                    cell.look_at_details(pid, |details| details.links.remove(&peer)).unwrap_or(false);
+            }
+        }
+        unlinked
+    }
+
+    /// Lets `watcher` be told DOWN, once, when `target` exits. Each call makes a monitor of its own.
+    ///
+    /// # Errors
+    /// `NoProcess` for either.
+    pub fn monitor(&self, target: Pid, watcher: Pid) -> Result<u64> {
+        let (target_cell, watcher_cell) = (self.live(target)?, self.live(watcher)?);
+        let id = self.shared().next_id();
+        self.shared().monitors.insert(id, (target, watcher));
+        let watching = watcher_cell.with_details(watcher, |details| details.monitoring.insert(id, target));
+        let watched = target_cell.with_details(target, |details| details.monitors.insert(id, watcher));
+        if watching.is_some() && watched.is_some() {
+            return Ok(id);
+        }
+        self.demonitor(id);
+        Err(Error::no_process(if watched.is_none() { target } else { watcher }))
+    }
+
+    /// Takes a monitor back. False: it fired, or never was.
+    pub fn demonitor(&self, monitor: u64) -> bool {
+        let Some((_, (target, watcher))) = self.shared().monitors.remove(&monitor) else { return false };
+        if let Some(cell) = self.shared().table.get(target) {
+            cell.look_at_details(target, |details| details.monitors.remove(&monitor));
+        }
+        if let Some(cell) = self.shared().table.get(watcher) {
+            cell.look_at_details(watcher, |details| details.monitoring.remove(&monitor));
+        }
+        true
+    }
+
+    fn live(&self, pid: Pid) -> Result<&Cell> {
+        let cell = self.shared().cell(pid)?;
+        if cell.word.is_open() { Ok(cell) } else { Err(Error::no_process(pid)) }
+    }
+
+    /// Tells the listener of dead letters, an observed or pull actor, of every message that is not delivered, as a
+    /// `DEAD_LETTER` notice. `None`: nobody listens any more.
+    ///
+    /// # Errors
+    /// `NoProcess`; `WrongActorKind` for an actor that hears no notices.
+    pub fn listen_dead_letters(&self, listener: Option<Pid>) -> Result<()> {
+        if let Some(pid) = listener {
+            let cell = self.live(pid)?;
+            if !cell.has(crate::cell::flag::OBSERVED | crate::cell::flag::PULL | crate::cell::flag::SYSTEM) {
+                let message = format!("actor {pid} hears no notices: listen with a pull or observed actor");
+                return Err(Error::new(ErrorKind::WrongActorKind, message));
+            }
+        }
+        self.shared().listen_dead_letters(listener);
+        Ok(())
+    }
+}

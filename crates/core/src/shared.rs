@@ -1,0 +1,374 @@
+//! Shared: what all parts of one runtime have in common, and the paths a message and a signal take through it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use parking_lot::Mutex;
+
+use crate::bounded::Offer;
+use crate::cell::{Cell, flag};
+use crate::counters::{Counters, Dropped};
+use crate::details::Signal;
+use crate::directory::directory;
+use crate::ending;
+use crate::error::{Error, ErrorKind, Result};
+use crate::exit::ExitReason;
+use crate::lane::{HostedLane, LANES_MAX, LaneHost, LaneId};
+use crate::mailbox::{Node, Push, Signalled};
+use crate::message::{Incoming, Message, SystemKind, SystemMessage};
+use crate::names::Names;
+use crate::options::RuntimeOptions;
+use crate::paths::Paths;
+use crate::payload::Payload;
+use crate::pid::{GENERATION_MAX, Pid};
+use crate::send::{Refusal, SendError};
+use crate::supervisors::Supervisors;
+use crate::sync::AtomicPtr;
+use crate::table::Table;
+use crate::timing::Timing;
+use crate::workers::Workers;
+
+/// A message redirected this often goes in a circle.
+const REDIRECTS_MAX: u32 = 8;
+
+/// One runtime's parts.
+pub(crate) struct Shared {
+    pub(crate) options: RuntimeOptions,
+    pub(crate) table: Table<Cell>,
+    pub(crate) workers: Workers,
+    lanes: Box<[AtomicPtr<HostedLane>]>,
+    lanes_kept: Mutex<Vec<Arc<HostedLane>>>,
+    pub(crate) names: Names,
+    pub(crate) paths: Paths,
+    pub(crate) timing: Timing,
+    pub(crate) counters: Counters,
+    /// Monitor id to (target, watcher).
+    pub(crate) monitors: DashMap<u64, (Pid, Pid)>,
+    pub(crate) supervisors: Supervisors,
+    ids: AtomicU64,
+    /// Who is told of dead letters; 0: nobody.
+    dead_letter_listener: AtomicU64,
+    pub(crate) closed: AtomicBool,
+    this: OnceLock<WeakShared>,
+}
+
+/// A handle that does not keep the runtime's parts.
+#[derive(Clone)]
+pub(crate) struct WeakShared(Weak<Shared>);
+
+impl std::fmt::Debug for WeakShared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WeakShared")
+    }
+}
+
+impl WeakShared {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        Self(Arc::downgrade(shared))
+    }
+
+    pub(crate) fn upgrade(&self) -> Option<Arc<Shared>> {
+        self.0.upgrade()
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(options: RuntimeOptions) -> Arc<Self> {
+        // Two runtimes of one process begin with different generations, so that a pid of one is no pid of the other.
+        static RUNTIMES: AtomicU64 = AtomicU64::new(0);
+        let number = RUNTIMES.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
+        let first_generation = u32::try_from(number).unwrap_or(0) % GENERATION_MAX + 1;
+        let shared = Arc::new(Self {
+            table: Table::new(first_generation),
+            workers: Workers::new(options.workers),
+            lanes: directory(LANES_MAX),
+            lanes_kept: Mutex::default(),
+            names: Names::default(),
+            paths: Paths::default(),
+            timing: Timing::new(options.clock.clone()),
+            counters: Counters::default(),
+            monitors: DashMap::new(),
+            supervisors: Supervisors::default(),
+            ids: AtomicU64::new(1),
+            dead_letter_listener: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            this: OnceLock::new(),
+            options,
+        });
+        let _ = shared.this.set(WeakShared::new(&shared));
+        shared
+    }
+
+    /// The handle that others keep of this runtime.
+    pub(crate) fn weak(&self) -> WeakShared {
+        self.this.get().cloned().unwrap_or(WeakShared(Weak::new()))
+    }
+
+    /// A number never given before in this runtime.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::RuntimeClosed, "the runtime is closed"));
+        }
+        Ok(())
+    }
+
+    /// The cell of a live pid, or the error that says there is none.
+    pub(crate) fn cell(&self, pid: Pid) -> Result<&Cell> {
+        self.table.get(pid).ok_or_else(|| Error::no_process(pid))
+    }
+
+    // Messages
+
+    #[inline]
+    pub(crate) fn try_send(&self, pid: Pid, payload: Payload) -> Result<(), SendError> {
+        self.deliver(pid, Message::new(payload))
+            .map_err(|(refusal, message)| SendError { refusal, payload: message.into_payload() })
+    }
+
+    #[inline]
+    pub(crate) fn deliver(&self, pid: Pid, message: Message) -> Result<(), (Refusal, Message)> {
+        match self.table.get(pid) {
+            Some(cell) => self.deliver_to(cell, pid, message),
+            None => Err(self.refuse(pid, Refusal::NoProcess, message)),
+        }
+    }
+
+    /// Delivers to the cell of this pid, looked up before.
+    #[inline]
+    pub(crate) fn deliver_to(&self, cell: &Cell, pid: Pid, message: Message) -> Result<(), (Refusal, Message)> {
+        if cell.has(flag::BOUNDED | flag::VIRTUAL) {
+            return self.deliver_specially(cell, pid, message);
+        }
+        self.push(cell, pid, message)
+    }
+
+    fn push(&self, cell: &Cell, pid: Pid, message: Message) -> Result<(), (Refusal, Message)> {
+        match cell.word.push(Node::new(pid.generation(), Incoming::User(message))) {
+            Push::Queued => {
+                cell.enqueued.fetch_add(1, Ordering::Release);
+                if cell.has(flag::OBSERVED) {
+                    ending::wake_waiter(cell, pid);
+                }
+            }
+            Push::Schedule => {
+                cell.enqueued.fetch_add(1, Ordering::Release);
+                self.schedule(cell);
+            }
+            Push::Refused(node) => {
+                let Incoming::User(message) = node.incoming else { return Ok(()) };
+                return Err(self.refuse(pid, Refusal::NoProcess, message));
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn deliver_specially(&self, cell: &Cell, pid: Pid, message: Message) -> Result<(), (Refusal, Message)> {
+        if cell.has(flag::VIRTUAL) {
+            self.arm_idle_timer(cell, pid);
+        }
+        if cell.has(flag::BOUNDED) { self.deliver_bounded(pid, message) } else { self.push(cell, pid, message) }
+    }
+
+    fn deliver_bounded(&self, first: Pid, mut message: Message) -> Result<(), (Refusal, Message)> {
+        let mut pid = first;
+        for _ in 0..=REDIRECTS_MAX {
+            let Some(cell) = self.table.get(pid) else {
+                return Err(self.refuse(pid, Refusal::NoProcess, message));
+            };
+            if !cell.has(flag::BOUNDED) {
+                return self.push(cell, pid, message);
+            }
+            if !cell.word.is_open() {
+                return Err(self.refuse(pid, Refusal::NoProcess, message));
+            }
+            match self.offer(cell, pid, message) {
+                Ok(()) => return Ok(()),
+                Err(Offer::Redirect(target, back)) => (pid, message) = (target, back),
+                Err(Offer::WouldBlock(back)) => return Err((Refusal::WouldBlock, back)),
+                Err(Offer::Full(back)) => return Err(self.refuse(pid, Refusal::Full, back)),
+                Err(Offer::Taken | Offer::TakenFor(_)) => return Ok(()),
+            }
+        }
+        Err(self.refuse(first, Refusal::Full, message))
+    }
+
+    fn offer(&self, cell: &Cell, pid: Pid, message: Message) -> Result<(), Offer> {
+        let mut message = Some(message);
+        let offer = cell.look_at_details(pid, |details| {
+            let bounded = details.bounded.as_mut()?;
+            let offer = bounded.offer(message.take()?);
+            if matches!(offer, Offer::Taken | Offer::TakenFor(_)) {
+                cell.enqueued.fetch_add(1, Ordering::Release);
+            }
+            if let Offer::TakenFor(dropped) = &offer {
+                // Under the lock that the owner takes messages under, so the owner's count is not disturbed.
+                cell.count_taken(dropped.len() as u64);
+            }
+            Some(offer)
+        });
+        let dropped = match offer.flatten() {
+            Some(Offer::Taken) => Vec::new(),
+            Some(Offer::TakenFor(dropped)) => dropped,
+            Some(refusal) => return Err(refusal),
+            // The actor ended in between, before it took the message.
+            None => return message.map_or(Ok(()), |message| Err(Offer::Redirect(pid, message))),
+        };
+        if cell.word.poke() == Signalled::Schedule {
+            self.schedule(cell);
+        }
+        for message in dropped {
+            self.drop_message(pid, message, Dropped::DroppedOldest);
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, pid: Pid, refusal: Refusal, message: Message) -> (Refusal, Message) {
+        let reason = if refusal == Refusal::NoProcess { Dropped::NoProcess } else { Dropped::MailboxFull };
+        self.count_dropped(pid, &message, reason);
+        (refusal, message)
+    }
+
+    /// Counts a message that would have to wait and does not.
+    pub(crate) fn refuse_full(&self, pid: Pid, message: Message) -> Message {
+        self.refuse(pid, Refusal::Full, message).1
+    }
+
+    /// Counts a message that was accepted and is not handled, and drops it.
+    #[cold]
+    pub(crate) fn drop_message(&self, pid: Pid, message: Message, reason: Dropped) {
+        self.count_dropped(pid, &message, reason);
+        drop(message);
+    }
+
+    fn count_dropped(&self, pid: Pid, message: &Message, reason: Dropped) {
+        self.counters.drop_one(reason);
+        let Some(listener) = Pid::from_u64(self.dead_letter_listener.load(Ordering::Relaxed)) else { return };
+        if listener == pid {
+            return;
+        }
+        let mut letter = SystemMessage::new(SystemKind::DeadLetter);
+        letter.target_pid = Some(pid);
+        letter.detail = Some(reason.name());
+        letter.data = Some(bytes::Bytes::copy_from_slice(message.payload().as_slice()));
+        self.tell(listener, letter);
+    }
+
+    pub(crate) fn listen_dead_letters(&self, listener: Option<Pid>) {
+        self.dead_letter_listener.store(listener.map_or(0, Pid::get), Ordering::Relaxed);
+    }
+
+    fn arm_idle_timer(&self, cell: &Cell, pid: Pid) {
+        let timeout = cell.look_at_details(pid, |details| details.idle_timeout).flatten();
+        cell.lower(flag::VIRTUAL);
+        if let Some(timeout) = timeout {
+            cell.raise(flag::TIMERS);
+            self.timing.check_idle(self, pid, timeout, cell.taken.load(Ordering::Relaxed));
+        }
+    }
+
+    // Signals
+
+    /// Sends a signal; false: there is no such actor.
+    pub(crate) fn signal(&self, pid: Pid, signal: Signal) -> bool {
+        let Some(cell) = self.table.get(pid) else { return false };
+        if cell.with_details(pid, |details| details.signals.push_back(signal)).is_none() {
+            return false;
+        }
+        self.raise_signal(cell, false);
+        true
+    }
+
+    /// Sees to it that the owner of the cell looks at its signals.
+    pub(crate) fn raise_signal(&self, cell: &Cell, close: bool) {
+        let signalled = cell.word.signal(close);
+        match self.hosted_lane(cell.lane()) {
+            Some(lane) => lane.interrupt(),
+            None => self.workers.interrupt(),
+        }
+        if signalled == Signalled::Schedule {
+            self.schedule(cell);
+        }
+    }
+
+    /// Tells an actor a notice of the runtime, if it is of a kind that hears them.
+    pub(crate) fn tell(&self, pid: Pid, message: SystemMessage) {
+        let Some(cell) = self.table.get(pid) else { return };
+        if cell.has(flag::OBSERVED) {
+            let node = Node::new(pid.generation(), Incoming::System(Box::new(message)));
+            let _ = cell.word.push(node);
+            ending::wake_waiter(cell, pid);
+        } else if cell.has(flag::PULL | flag::SYSTEM) {
+            self.signal(pid, Signal::System(Box::new(message)));
+        }
+    }
+
+    /// Ends an actor: at once where nobody runs it, else by a signal that goes before every message.
+    pub(crate) fn stop(self: &Arc<Self>, pid: Pid, reason: ExitReason) -> bool {
+        let Some(cell) = self.table.get(pid) else { return false };
+        if !cell.has(flag::PULL) && (cell.word.try_claim() || cell.word.try_claim_waiting()) {
+            if cell.current_generation() != pid.generation() {
+                // Claimed a later actor of the same slot: let it go on.
+                self.schedule(cell);
+                return false;
+            }
+            if !cell.has(flag::ENDING) {
+                if ending::end(self, cell, pid, reason) {
+                    return true;
+                }
+            } else if cell.word.try_wait() {
+                return true;
+            }
+            self.schedule(cell);
+            return true;
+        }
+        let signal = if reason == ExitReason::Killed { Signal::Stop } else { Signal::Exit(reason) };
+        if cell.with_details(pid, |details| details.signals.push_back(signal)).is_none() {
+            return false;
+        }
+        self.raise_signal(cell, true);
+        true
+    }
+
+    // Lanes
+
+    /// Puts an actor that just became active on its lane.
+    pub(crate) fn schedule(&self, cell: &Cell) {
+        let lane = cell.lane();
+        if lane == LaneId::WORKERS {
+            self.workers.push(cell);
+        } else if lane == LaneId::PULL {
+            ending::wake_waiter(cell, cell.pid());
+        } else if let Some(hosted) = self.hosted_lane(lane) {
+            hosted.push(self, cell);
+        }
+    }
+
+    pub(crate) fn hosted_lane(&self, id: LaneId) -> Option<&HostedLane> {
+        let lane = self.lanes.get(usize::from(id.get()))?.load(Ordering::Acquire);
+        // SAFETY: lanes are kept in `lanes_kept` until the runtime's parts go.
+        unsafe { lane.as_ref() }
+    }
+
+    pub(crate) fn add_lane(&self, host: Arc<dyn LaneHost>) -> Result<Arc<HostedLane>> {
+        let mut kept = self.lanes_kept.lock();
+        let number = kept.len() + 1;
+        let id = u16::try_from(number).ok().filter(|_| number < LANES_MAX).ok_or_else(|| {
+            Error::new(ErrorKind::LimitReached, format!("a runtime has at most {LANES_MAX} lanes"))
+        })?;
+        let lane = Arc::new(HostedLane::new(LaneId::new(id), self.weak(), host));
+        self.lanes[number].store(Arc::as_ptr(&lane).cast_mut(), Ordering::Release);
+        kept.push(Arc::clone(&lane));
+        Ok(lane)
+    }
+
+    pub(crate) fn wait_for_room(&self, pid: Pid, timeout: Duration) -> bool {
+        self.table.get(pid).is_none_or(|cell| crate::bounded::wait_for_room(cell, pid, timeout))
+    }
+}

@@ -1,0 +1,128 @@
+//! Shutdown: stop accepting, let finish up to a deadline, children first, then kill; the rest is reported.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::exit::ExitReason;
+use crate::pid::Pid;
+use crate::runtime::Runtime;
+use crate::shared::Shared;
+
+/// Time the runtime's own threads get to end, and killed actors to be gone, after the deadline.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// What became of the actors of a runtime that was shut down.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShutdownReport {
+    /// Actors that were idle, or finished what they had, within the deadline.
+    pub finished: usize,
+    /// Actors that still had messages at the deadline and ended when they were killed.
+    pub killed: usize,
+    /// Actors that did not end: a handler or a pull function that does not return.
+    pub unfinished: Vec<Pid>,
+}
+
+impl Runtime {
+    /// Closes the runtime: nothing is spawned any more; actors handle what is queued until the deadline; then all are
+    /// stopped, children before their parents. Blocks for the deadline and a fraction of a second at most. Closing again reports nothing.
+    ///
+    /// Called from a handler of this runtime it does not wait for the calling actor.
+    pub fn shutdown(&self, deadline: Duration) -> ShutdownReport {
+        close(self.shared(), deadline)
+    }
+
+    /// The first step of a shutdown alone: nothing is spawned any more. For hosts that wait in their own way.
+    pub fn stop_accepting(&self) {
+        self.shared().closed.store(true, Ordering::SeqCst);
+    }
+
+    /// The last step of a shutdown: ends all actors and the runtime's threads without waiting for handlers. Returns the
+    /// actors that did not end yet.
+    pub fn kill_all(&self) -> Vec<Pid> {
+        self.shared().closed.store(true, Ordering::SeqCst);
+        kill(self.shared());
+        live(self.shared())
+    }
+
+    /// Whether no actor has anything to do: all are idle, and no timer is pending.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.shared().table.slots().filter(|(_, pid)| pid.is_some()).all(|(cell, _)| cell.queued() == 0)
+    }
+}
+
+/// Shuts a runtime down; see [`Runtime::shutdown`].
+pub(crate) fn close(shared: &Arc<Shared>, deadline: Duration) -> ShutdownReport {
+    if shared.closed.swap(true, Ordering::SeqCst) {
+        return ShutdownReport::default();
+    }
+    let until = Instant::now() + deadline.min(Duration::from_secs(60 * 60 * 24 * 365));
+    let before = live(shared).len();
+    let busy = wait_until_quiet(shared, until);
+    kill(shared);
+    let unfinished = wait_until_gone(shared, Instant::now() + GRACE);
+    shared.timing.close();
+    end_threads(shared);
+    let killed = busy.saturating_sub(unfinished.len());
+    ShutdownReport { finished: before.saturating_sub(busy.max(unfinished.len())), killed, unfinished }
+}
+
+fn live(shared: &Shared) -> Vec<Pid> {
+    let internal = shared.supervisors.internal();
+    shared.table.slots().filter_map(|(_, pid)| pid).filter(|pid| !internal.contains(pid)).collect()
+}
+
+/// Waits until no messages are queued; how many actors still have some.
+fn wait_until_quiet(shared: &Shared, until: Instant) -> usize {
+    let pause = (Mutex::new(()), Condvar::new());
+    loop {
+        let slots = shared.table.slots().filter(|(_, pid)| pid.is_some());
+        let busy = slots.filter(|(cell, _)| cell.queued() > 0).count();
+        if busy == 0 || Instant::now() >= until {
+            return busy;
+        }
+        let mut guard = pause.0.lock();
+        pause.1.wait_for(&mut guard, Duration::from_millis(1));
+    }
+}
+
+fn kill(shared: &Arc<Shared>) {
+    for supervisor in shared.supervisors.internal() {
+        shared.stop(supervisor, ExitReason::Killed);
+    }
+    for (_, pid) in shared.table.slots() {
+        if let Some(pid) = pid {
+            shared.stop(pid, ExitReason::Killed);
+        }
+    }
+}
+
+fn wait_until_gone(shared: &Shared, until: Instant) -> Vec<Pid> {
+    let pause = (Mutex::new(()), Condvar::new());
+    let this = crate::context::current();
+    loop {
+        let left: Vec<Pid> = live(shared).into_iter().filter(|pid| Some(*pid) != this).collect();
+        if left.is_empty() || Instant::now() >= until {
+            return left;
+        }
+        let mut guard = pause.0.lock();
+        pause.1.wait_for(&mut guard, Duration::from_millis(1));
+    }
+}
+
+/// Ends the workers. One that is caught in a handler is left behind; it ends when the handler returns.
+fn end_threads(shared: &Arc<Shared>) {
+    let until = Instant::now() + GRACE;
+    let inside = shared.workers.is_current();
+    for thread in shared.workers.close() {
+        while !inside && !thread.is_finished() && Instant::now() < until {
+            std::thread::park_timeout(Duration::from_micros(200));
+        }
+        if thread.is_finished() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,473 @@
+//! Supervisor: an actor of the runtime that restarts its children by OTP's rules.
+//!
+//! What to do is decided purely ([`crate::strategy`], [`crate::intensity`], [`crate::backoff`]); here it is done. A child
+//! is restarted in place (it keeps pid, name, path and queue) or made anew by a factory (it gets a new pid). All
+//! of it happens in the supervisor's own turns; the front only edits the list of children.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::behaviour::{Behaviour, Flow};
+use crate::context::Context;
+use crate::details::Signal;
+use crate::exit::{ExitReason, Failure};
+use crate::intensity::Intensity;
+use crate::message::Message;
+use crate::options::SupervisorOptions;
+use crate::pid::Pid;
+use crate::shared::{Shared, WeakShared};
+use crate::strategy::{Restart, Strategy};
+
+/// Makes a new actor in the place of one that exited.
+pub trait Factory: Send + Sync + 'static {
+    /// Begins to make it. Called on a worker thread, which must not be blocked: a factory that takes its time hands
+    /// the work on and completes from elsewhere.
+    fn start(&self, done: StartDone);
+}
+
+impl<F> Factory for F
+where
+    F: Fn() -> Result<Pid, Failure> + Send + Sync + 'static,
+{
+    fn start(&self, done: StartDone) {
+        done.complete(self());
+    }
+}
+
+/// How a factory tells what it made. Dropped without a word, the start has failed.
+#[derive(Debug)]
+pub struct StartDone {
+    shared: WeakShared,
+    supervisor: Pid,
+    child: u64,
+    told: bool,
+}
+
+impl StartDone {
+    /// Tells the supervisor, from any thread.
+    pub fn complete(mut self, outcome: Result<Pid, Failure>) {
+        self.tell(outcome);
+    }
+
+    fn tell(&mut self, outcome: Result<Pid, Failure>) {
+        self.told = true;
+        if let Some(shared) = self.shared.upgrade() {
+            let event = Event::Started { child: self.child, outcome };
+            shared.signal(self.supervisor, Signal::Event(Box::new(event)));
+        }
+    }
+}
+
+impl Drop for StartDone {
+    fn drop(&mut self) {
+        if !self.told {
+            self.tell(Err(Failure::new("FactoryError", "the factory was given up")));
+        }
+    }
+}
+
+/// What a supervisor hears.
+pub(crate) enum Event {
+    /// A child that is restarted in place stopped by itself and waits.
+    Failed { pid: Pid, reason: ExitReason },
+    /// A child exited.
+    Exited { pid: Pid, reason: ExitReason },
+    /// A factory made a child, or did not.
+    Started { child: u64, outcome: Result<Pid, Failure> },
+    /// A child's pause before its restart is over.
+    Due { child: u64 },
+}
+
+/// Where a child's successor comes from.
+#[derive(Clone)]
+pub(crate) enum Source {
+    /// The actor itself begins anew.
+    InPlace,
+    /// A new actor.
+    Factory(Arc<dyn Factory>),
+    /// Nowhere: the child is only watched.
+    Watched,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    Running,
+    /// Told to stop, to be started again after all others that stop.
+    Stopping,
+    /// To be started when nobody stops any more.
+    Down,
+    /// Waiting for its pause to end, or for its factory.
+    Starting,
+}
+
+pub(crate) struct Child {
+    id: u64,
+    pid: Pid,
+    source: Source,
+    strategy: Strategy,
+    restart: Restart,
+    status: Status,
+    /// Restarts in a row, each soon after the other.
+    attempts: u32,
+    restarted_at: Option<Instant>,
+}
+
+/// A supervisor's state; its behaviour is a shared handle of it.
+pub(crate) struct Supervisor {
+    shared: WeakShared,
+    pid: std::sync::OnceLock<Pid>,
+    options: SupervisorOptions,
+    /// Gives up on a child instead of ending itself: the runtime's own supervisors.
+    endures: bool,
+    state: Mutex<State>,
+}
+
+struct State {
+    children: Vec<Child>,
+    intensity: Intensity,
+    begun: Instant,
+}
+
+/// The supervisor as an actor's behaviour.
+pub(crate) struct Supervising(pub(crate) Arc<Supervisor>);
+
+impl Behaviour for Supervising {
+    fn handle(&self, _: &Context<'_>, _: Message) -> Flow {
+        Flow::Continue
+    }
+
+    fn event(&self, context: &Context<'_>, event: Box<dyn Any + Send>) -> Flow {
+        match event.downcast::<Event>() {
+            Ok(event) => self.0.hear(context.shared, *event),
+            Err(_) => Flow::Continue,
+        }
+    }
+
+    fn keeps_children(&self) -> bool {
+        true
+    }
+
+    fn restarted(&self) -> Result<Option<Arc<dyn Behaviour>>, Failure> {
+        self.0.begin_anew();
+        Ok(None)
+    }
+}
+
+impl Supervisor {
+    pub(crate) fn new(shared: WeakShared, options: SupervisorOptions, endures: bool) -> Self {
+        let intensity = Intensity::new(options.intensity, options.period);
+        let state = State { children: Vec::new(), intensity, begun: Instant::now() };
+        Self { shared, pid: std::sync::OnceLock::new(), options, endures, state: Mutex::new(state) }
+    }
+
+    pub(crate) fn set_pid(&self, pid: Pid) {
+        let _ = self.pid.set(pid);
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        self.pid.get().copied()
+    }
+
+    pub(crate) fn strategy(&self) -> Strategy {
+        self.options.strategy
+    }
+
+    /// The children's pids, in the order they were added.
+    pub(crate) fn child_pids(&self) -> Vec<Pid> {
+        self.state.lock().children.iter().map(|child| child.pid).collect()
+    }
+
+    /// Adds a live actor, or changes how a known child is restarted.
+    pub(crate) fn add(&self, id: u64, pid: Pid, source: Source, strategy: Strategy, restart: Restart) -> bool {
+        let mut state = self.state.lock();
+        if let Some(child) = state.children.iter_mut().find(|child| child.pid == pid) {
+            (child.source, child.strategy, child.restart) = (source, strategy, restart);
+            return false;
+        }
+        let (status, attempts) = (Status::Running, 0);
+        state.children.push(Child {
+            id,
+            pid,
+            source,
+            strategy,
+            restart,
+            status,
+            attempts,
+            restarted_at: None,
+        });
+        true
+    }
+
+    /// Takes an actor off the list. False: it was not on it.
+    pub(crate) fn remove(&self, pid: Pid) -> bool {
+        let mut state = self.state.lock();
+        let before = state.children.len();
+        state.children.retain(|child| child.pid != pid);
+        state.children.len() < before
+    }
+
+    fn hear(&self, shared: &Arc<Shared>, event: Event) -> Flow {
+        let flow = match event {
+            Event::Failed { pid, reason } => self.child_failed(shared, pid, &reason),
+            Event::Exited { pid, reason } => self.child_exited(shared, pid, &reason),
+            Event::Started { child, outcome } => self.child_started(shared, child, outcome),
+            Event::Due { child } => {
+                self.start(shared, child);
+                Flow::Continue
+            }
+        };
+        if matches!(flow, Flow::Continue) {
+            self.start_what_is_down(shared);
+        }
+        flow
+    }
+
+    fn child_failed(&self, shared: &Arc<Shared>, pid: Pid, reason: &ExitReason) -> Flow {
+        let place = self.state.lock().children.iter().position(|child| child.pid == pid);
+        match place {
+            Some(place) => self.restart_from(shared, place, reason),
+            // It was taken off the list in between: nobody restarts it.
+            None => {
+                shared.signal(pid, Signal::Exit(reason.clone()));
+                Flow::Continue
+            }
+        }
+    }
+
+    fn child_exited(&self, shared: &Arc<Shared>, pid: Pid, reason: &ExitReason) -> Flow {
+        let place = {
+            let mut state = self.state.lock();
+            let Some(place) = state.children.iter().position(|child| child.pid == pid) else {
+                return Flow::Continue;
+            };
+            let child = &mut state.children[place];
+            let wanted = match (&child.source, child.restart) {
+                (Source::Factory(_), Restart::Permanent) => true,
+                (Source::Factory(_), Restart::Transient) => *reason != ExitReason::Normal,
+                _ => false,
+            };
+            match child.status {
+                Status::Stopping => {
+                    child.status = Status::Down;
+                    return Flow::Continue;
+                }
+                _ if wanted => {}
+                _ => {
+                    let concerns_others = child.strategy != Strategy::OneForOne
+                        && matches!(child.source, Source::Watched)
+                        && reason.is_failure();
+                    if !concerns_others {
+                        state.children.remove(place);
+                        return Flow::Continue;
+                    }
+                }
+            }
+            place
+        };
+        self.restart_from(shared, place, reason)
+    }
+
+    /// A child is to be restarted, and others with it as its strategy says.
+    fn restart_from(&self, shared: &Arc<Shared>, place: usize, reason: &ExitReason) -> Flow {
+        let mut state = self.state.lock();
+        if !state.count_restart() {
+            return self.give_up(shared, state, place, reason);
+        }
+        let concerned = match state.children[place].strategy {
+            Strategy::OneForOne => place..place + 1,
+            Strategy::OneForAll => 0..state.children.len(),
+            Strategy::RestForOne => place..state.children.len(),
+        };
+        let mut to_stop = Vec::new();
+        for other in concerned {
+            let child = &mut state.children[other];
+            if other == place {
+                child.status = Status::Down;
+            } else if child.status == Status::Running {
+                match child.source {
+                    Source::InPlace => child.status = Status::Down,
+                    Source::Factory(_) => {
+                        child.status = Status::Stopping;
+                        to_stop.push(child.pid);
+                    }
+                    Source::Watched => {}
+                }
+            }
+        }
+        if matches!(state.children[place].source, Source::Watched) {
+            state.children.remove(place);
+        }
+        drop(state);
+        for pid in to_stop.into_iter().rev() {
+            shared.stop(pid, ExitReason::Killed);
+        }
+        Flow::Continue
+    }
+
+    /// Too many restarts: the supervisor ends, and its children with it; one that endures lets the child go.
+    fn give_up(
+        &self,
+        shared: &Arc<Shared>,
+        mut state: parking_lot::MutexGuard<'_, State>,
+        place: usize,
+        reason: &ExitReason,
+    ) -> Flow {
+        let (intensity, period) = (self.options.intensity, self.options.period);
+        let child = state.children[place].pid;
+        let message = format!("child {child} made it more than {intensity} restarts within {period:?}: {reason}");
+        tracing::error!(child = child.get(), intensity, ?period, "supervisor gives up");
+        if !self.endures {
+            state.children[place].status = Status::Down;
+            return Flow::Stop(ExitReason::crash(Failure::new("RestartIntensityExceeded", message)));
+        }
+        let child = state.children.remove(place);
+        drop(state);
+        if matches!(child.source, Source::InPlace) {
+            shared.signal(child.pid, Signal::Exit(reason.clone()));
+        }
+        Flow::Continue
+    }
+
+    fn child_started(&self, shared: &Arc<Shared>, id: u64, outcome: Result<Pid, Failure>) -> Flow {
+        let mut state = self.state.lock();
+        let Some(place) = state.children.iter().position(|child| child.id == id) else {
+            drop(state);
+            if let Ok(pid) = outcome {
+                // Taken off the list while its factory ran: the new actor is nobody's child.
+                tracing::debug!(pid = pid.get(), "a factory made an actor that is supervised no more");
+            }
+            return Flow::Continue;
+        };
+        let failure = match outcome {
+            Ok(pid) if state.children.iter().any(|child| child.pid == pid && child.id != id) => {
+                Failure::new("FactoryError", format!("the factory returned pid {pid}, another child of the supervisor"))
+            }
+            Ok(pid) => {
+                let child = &mut state.children[place];
+                (child.pid, child.status) = (pid, Status::Running);
+                drop(state);
+                self.hook(shared, pid);
+                return Flow::Continue;
+            }
+            Err(failure) => failure,
+        };
+        tracing::warn!(kind = %failure.kind, message = %failure.message, "a factory failed");
+        if !state.count_restart() {
+            return self.give_up(shared, state, place, &ExitReason::crash(failure));
+        }
+        state.children[place].status = Status::Down;
+        Flow::Continue
+    }
+
+    /// Lets the supervisor hear of the exit of an actor that a factory made or that is only watched.
+    pub(crate) fn hook(&self, shared: &Arc<Shared>, pid: Pid) {
+        let Some(this) = self.pid() else { return };
+        let weak = self.shared.clone();
+        let hook = move |pid: Pid, reason: &ExitReason| {
+            if let Some(shared) = weak.upgrade() {
+                let event = Event::Exited { pid, reason: reason.clone() };
+                shared.signal(this, Signal::Event(Box::new(event)));
+            }
+        };
+        let mut hook = Some(Box::new(hook) as crate::details::ExitHook);
+        if let Some(cell) = shared.table.get(pid) {
+            cell.with_details(pid, |details| details.exit_hooks.extend(hook.take()));
+        }
+        if let Some(hook) = hook {
+            // A factory that returned a dead pid failed.
+            hook(pid, &ExitReason::crash(Failure::new("FactoryError", "the actor was gone before it was supervised")));
+        }
+    }
+
+    /// Starts every child that is down, after its pause, once no other is still stopping.
+    fn start_what_is_down(&self, shared: &Arc<Shared>) {
+        let mut due = Vec::new();
+        {
+            let mut state = self.state.lock();
+            if state.children.iter().any(|child| child.status == Status::Stopping) {
+                return;
+            }
+            let (period, backoff) = (self.options.period, &self.options.backoff);
+            for child in state.children.iter_mut().filter(|child| child.status == Status::Down) {
+                let now = Instant::now();
+                let soon = child.restarted_at.is_some_and(|at| now.duration_since(at) < period);
+                child.attempts = if soon { child.attempts + 1 } else { 0 };
+                child.restarted_at = Some(now);
+                child.status = Status::Starting;
+                let seed = child.id.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ u64::from(child.attempts);
+                let pause = match child.attempts {
+                    0 => Duration::ZERO,
+                    attempts => backoff.delay(attempts - 1, seed),
+                };
+                due.push((child.id, pause));
+            }
+        }
+        let Some(this) = self.pid() else { return };
+        for (child, pause) in due {
+            if pause.is_zero() {
+                self.start(shared, child);
+            } else {
+                shared.timing.event_after(shared, this, pause, Event::Due { child });
+            }
+        }
+    }
+
+    fn start(&self, shared: &Arc<Shared>, id: u64) {
+        let (pid, source) = {
+            let mut state = self.state.lock();
+            let Some(child) = state.children.iter_mut().find(|child| child.id == id) else { return };
+            if child.status != Status::Starting {
+                return;
+            }
+            if matches!(child.source, Source::InPlace) {
+                child.status = Status::Running;
+            }
+            (child.pid, child.source.clone())
+        };
+        shared.counters.restarted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        match source {
+            Source::InPlace => {
+                shared.signal(pid, Signal::Restart);
+            }
+            Source::Factory(factory) => {
+                let Some(supervisor) = self.pid() else { return };
+                factory.start(StartDone { shared: self.shared.clone(), supervisor, child: id, told: false });
+            }
+            Source::Watched => {}
+        }
+    }
+
+    /// The supervisor itself was restarted in place: all its children begin anew.
+    fn begin_anew(&self) {
+        let Some(shared) = self.shared.upgrade() else { return };
+        let mut to_stop = Vec::new();
+        {
+            let mut state = self.state.lock();
+            state.intensity = Intensity::new(self.options.intensity, self.options.period);
+            for child in &mut state.children {
+                match (&child.source, child.status) {
+                    (Source::Factory(_), Status::Running) => {
+                        child.status = Status::Stopping;
+                        to_stop.push(child.pid);
+                    }
+                    (Source::InPlace, _) => child.status = Status::Down,
+                    _ => {}
+                }
+            }
+        }
+        for pid in to_stop.into_iter().rev() {
+            shared.stop(pid, ExitReason::Killed);
+        }
+        self.start_what_is_down(&shared);
+    }
+}
+
+impl State {
+    /// Counts one more restart; false: it is one too many.
+    fn count_restart(&mut self) -> bool {
+        self.intensity.allow(self.begun.elapsed())
+    }
+}

@@ -1,0 +1,218 @@
+//! Table: where actors live. Slots that never move, found by index, told apart by generation.
+//!
+//! Slots lie in segments that are allocated once and kept until the table goes, so a reference to a slot stays good
+//! for the table's life and a look-up is two loads. A slot's generation word says who lives in it: the generation of
+//! its actor, or the next actor's with `VACANT` set. [`Table::vacate`] moves on to the next generation before it gives the
+//! slot back; a pid of an earlier generation therefore never finds a later actor. A slot whose generations are used
+//! up is not given out again.
+//!
+//! The list of vacant slots runs through the slots' own link words and is touched under the `vacancies` lock only.
+
+use crate::directory::directory;
+use crate::error::{Error, ErrorKind, Result};
+use crate::pid::{GENERATION_MAX, INDEX_MAX, Pid};
+use crate::sync::{AtomicPtr, AtomicU32, Mutex, Ordering};
+
+/// Slots of a segment: 4096 cells of 96 bytes are 384 KiB, small enough to allocate at once.
+#[cfg(not(loom))]
+const SEGMENT_SLOTS: u32 = 1 << 12;
+#[cfg(loom)]
+const SEGMENT_SLOTS: u32 = 2;
+
+#[cfg(not(loom))]
+const SEGMENTS_MAX: usize = ((INDEX_MAX / SEGMENT_SLOTS) + 1) as usize;
+#[cfg(loom)]
+const SEGMENTS_MAX: usize = 2;
+
+const VACANT: u32 = 1 << 31;
+const NO_SLOT: u32 = u32::MAX;
+
+/// What a table needs of the thing it holds: the words it keeps in each slot.
+pub(crate) trait Slot {
+    /// The slot of this index, that nobody lived in yet.
+    fn fresh(index: u32) -> Self;
+    /// Generation of the slot's actor, owned by the table.
+    fn generation(&self) -> &AtomicU32;
+    /// Link in the list of vacant slots, owned by the table while the slot is vacant.
+    fn link(&self) -> &AtomicU32;
+}
+
+/// Slots by index and generation.
+pub(crate) struct Table<S> {
+    segments: Box<[AtomicPtr<S>]>,
+    vacancies: Mutex<Vacancies>,
+    first_generation: u32,
+}
+
+struct Vacancies {
+    newest: u32,
+    /// Slots from here on were never given out.
+    fresh: u32,
+    occupations: u64,
+}
+
+impl<S: Slot> Table<S> {
+    /// An empty table whose pids begin with this generation, so that two tables of one process differ.
+    pub(crate) fn new(first_generation: u32) -> Self {
+        Self {
+            segments: directory(SEGMENTS_MAX),
+            vacancies: Mutex::new(Vacancies { newest: NO_SLOT, fresh: 0, occupations: 0 }),
+            first_generation: first_generation.clamp(1, GENERATION_MAX),
+        }
+    }
+
+    /// Takes a vacant slot. Its pid is found by [`Table::get`] from now on.
+    pub(crate) fn occupy(&self) -> Result<(&S, Pid)> {
+        let mut vacancies = self.vacancies.lock();
+        let index = vacancies.newest;
+        if index == NO_SLOT {
+            return self.occupy_fresh(&mut vacancies);
+        }
+        let slot = self.slot(index).expect("a vacant slot was occupied before");
+        vacancies.newest = slot.link().load(Ordering::Relaxed);
+        vacancies.occupations += 1;
+        drop(vacancies);
+        let generation = slot.generation().load(Ordering::Relaxed) & !VACANT;
+        slot.generation().store(generation, Ordering::Release);
+        Ok((slot, Pid::new(index, generation)))
+    }
+
+    fn occupy_fresh(&self, vacancies: &mut Vacancies) -> Result<(&S, Pid)> {
+        let index = vacancies.fresh;
+        if index > INDEX_MAX || (index / SEGMENT_SLOTS) as usize >= SEGMENTS_MAX {
+            let message = format!("a runtime holds at most {} actors at once", u64::from(INDEX_MAX) + 1);
+            return Err(Error::new(ErrorKind::LimitReached, message));
+        }
+        if index.is_multiple_of(SEGMENT_SLOTS) {
+            let segment: Box<[S]> = (index..index + SEGMENT_SLOTS).map(S::fresh).collect();
+            let first = Box::into_raw(segment).cast::<S>();
+            self.segments[(index / SEGMENT_SLOTS) as usize].store(first, Ordering::Release);
+        }
+        vacancies.fresh += 1;
+        vacancies.occupations += 1;
+        let slot = self.slot(index).expect("the segment was just made");
+        slot.generation().store(self.first_generation, Ordering::Release);
+        Ok((slot, Pid::new(index, self.first_generation)))
+    }
+
+    /// The slot of a live pid.
+    #[inline]
+    pub(crate) fn get(&self, pid: Pid) -> Option<&S> {
+        let slot = self.slot(pid.index())?;
+        (slot.generation().load(Ordering::Acquire) == pid.generation()).then_some(slot)
+    }
+
+    /// Makes the pid stale. The slot is not given out before [`Table::give_back`].
+    pub(crate) fn retire_pid(&self, slot: &S) {
+        let generation = slot.generation().load(Ordering::Relaxed);
+        let next = if generation == GENERATION_MAX { 1 } else { generation + 1 };
+        slot.generation().store(next | VACANT, Ordering::Release);
+    }
+
+    /// Gives the slot to the next who asks, unless its generations are used up.
+    pub(crate) fn give_back(&self, slot: &S, index: u32) {
+        let mut vacancies = self.vacancies.lock();
+        if slot.generation().load(Ordering::Relaxed) & !VACANT == self.first_generation {
+            return;
+        }
+        slot.link().store(vacancies.newest, Ordering::Relaxed);
+        vacancies.newest = index;
+    }
+
+    /// How often a slot was occupied so far.
+    pub(crate) fn spawned(&self) -> u64 {
+        self.vacancies.lock().occupations
+    }
+
+    /// Every slot that was ever occupied, with the pid of its actor where there is one now.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = (&S, Option<Pid>)> {
+        let fresh = self.vacancies.lock().fresh;
+        (0..fresh).filter_map(|index| {
+            let slot = self.slot(index)?;
+            let generation = slot.generation().load(Ordering::Acquire);
+            let occupied = generation & VACANT == 0 && generation != 0;
+            Some((slot, occupied.then(|| Pid::new(index, generation))))
+        })
+    }
+
+    #[inline]
+    fn slot(&self, index: u32) -> Option<&S> {
+        let first = self.segments.get((index / SEGMENT_SLOTS) as usize)?.load(Ordering::Acquire);
+        if first.is_null() {
+            return None;
+        }
+        // SAFETY: a segment has SEGMENT_SLOTS slots and lives until the table is dropped.
+        Some(unsafe { &*first.add((index % SEGMENT_SLOTS) as usize) })
+    }
+}
+
+impl<S> Drop for Table<S> {
+    fn drop(&mut self) {
+        for segment in &self.segments {
+            let first = segment.load(Ordering::Acquire);
+            if !first.is_null() {
+                // SAFETY: made by `Box::into_raw` of a slice of this length, and nobody else is left.
+                drop(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(first, SEGMENT_SLOTS as usize)) });
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    struct Plain(AtomicU32, AtomicU32);
+
+    impl Slot for Plain {
+        fn fresh(_: u32) -> Self {
+            Self(AtomicU32::new(0), AtomicU32::new(0))
+        }
+        fn generation(&self) -> &AtomicU32 {
+            &self.0
+        }
+        fn link(&self) -> &AtomicU32 {
+            &self.1
+        }
+    }
+
+    fn vacate(table: &Table<Plain>, pid: Pid) {
+        let slot = table.get(pid).unwrap();
+        table.retire_pid(slot);
+        table.give_back(slot, pid.index());
+    }
+
+    #[test]
+    fn a_pid_is_never_given_twice() {
+        let table = Table::<Plain>::new(1);
+        let (_, first) = table.occupy().unwrap();
+        vacate(&table, first);
+        let (_, second) = table.occupy().unwrap();
+        assert_eq!(first.index(), second.index());
+        assert_ne!(first, second);
+        assert!(table.get(first).is_none());
+        assert!(table.get(second).is_some());
+    }
+
+    #[test]
+    fn a_slot_with_used_up_generations_is_retired() {
+        let table = Table::<Plain>::new(GENERATION_MAX);
+        let (_, first) = table.occupy().unwrap();
+        vacate(&table, first);
+        let (slot, second) = table.occupy().unwrap();
+        assert_eq!(second.generation(), 1);
+        slot.generation().store(GENERATION_MAX - 1, Ordering::Relaxed);
+        vacate(&table, Pid::new(second.index(), GENERATION_MAX - 1));
+        let (_, third) = table.occupy().unwrap();
+        assert_ne!(third.index(), second.index());
+        assert_eq!(table.slots().filter(|(_, pid)| pid.is_some()).count(), 1);
+    }
+
+    #[test]
+    fn many_segments_hold_many_actors() {
+        let table = Table::<Plain>::new(9);
+        let pids: Vec<Pid> = (0..10_000).map(|_| table.occupy().unwrap().1).collect();
+        assert!(pids.iter().all(|pid| table.get(*pid).is_some()));
+        assert_eq!(table.slots().filter(|(_, pid)| pid.is_some()).count(), 10_000);
+    }
+}

@@ -1,0 +1,463 @@
+//! Turn: an owner takes a ready actor through its signals and up to its budget of messages.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::behaviour::{Behaviour, Flow};
+use crate::bounded;
+use crate::cell::{Cell, flag};
+use crate::context::{self, Context, Suspension};
+use crate::counters::Dropped;
+use crate::details::Signal;
+use crate::ending;
+use crate::exit::{ExitReason, Failure};
+use crate::history::Code;
+use crate::lane::{HostedLane, Slice};
+use crate::mailbox::Node;
+use crate::message::{Incoming, Message};
+use crate::pid::Pid;
+use crate::shared::Shared;
+
+/// What the owner meets next.
+enum Next {
+    /// A message to handle.
+    Message(Message),
+    /// The budget is used up; the actor is still owned.
+    Budget,
+    /// The actor is not owned any more: it went idle, waits, moved, or ended.
+    Over,
+}
+
+/// One turn of one actor, by its owner.
+struct Stepper<'a> {
+    shared: &'a Arc<Shared>,
+    cell: &'a Cell,
+    pid: Pid,
+    interrupts: &'a AtomicU32,
+    seen: u32,
+    left: u32,
+    look: bool,
+}
+
+/// Runs a turn to its end: the actor goes idle, to the end of its lane's queue, or away.
+pub(crate) fn run(shared: &Arc<Shared>, cell: &Cell, interrupts: &AtomicU32, slice: &mut Slice) {
+    let mut stepper = Stepper::new(shared, cell, interrupts);
+    let _entered = context::enter(stepper.pid);
+    loop {
+        let step = catch_unwind(AssertUnwindSafe(|| stepper.handle_messages(slice)));
+        let flow = step.unwrap_or_else(|panic| Some(Flow::Stop(panicked(&*panic))));
+        match flow {
+            None => return,
+            Some(Flow::Continue) => return shared.schedule(cell),
+            Some(Flow::Suspend) => stepper.suspend(),
+            Some(Flow::Stop(reason)) => {
+                if ending::fail(shared, cell, stepper.pid, reason) {
+                    return;
+                }
+                stepper.suspend();
+            }
+        }
+    }
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> ExitReason {
+    let message = panic
+        .downcast_ref::<&'static str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a value that is not text".to_owned());
+    ExitReason::Panic(Arc::new(Failure::new("panic", message)))
+}
+
+impl<'a> Stepper<'a> {
+    fn new(shared: &'a Arc<Shared>, cell: &'a Cell, interrupts: &'a AtomicU32) -> Self {
+        let left = cell.budget.load(Ordering::Relaxed);
+        Self { shared, cell, pid: cell.pid(), interrupts, seen: 0, left, look: true }
+    }
+
+    fn context(&self) -> Context<'a> {
+        Context { shared: self.shared, cell: self.cell, pid: self.pid }
+    }
+
+    /// Handles messages until something else is to be done: `None` when the actor is not owned any more, `Continue`
+    /// when it should queue again.
+    fn handle_messages(&mut self, slice: &mut Slice) -> Option<Flow> {
+        let context = self.context();
+        loop {
+            let message = match self.next() {
+                Next::Message(message) => message,
+                Next::Budget => return Some(Flow::Continue),
+                Next::Over => return None,
+            };
+            // SAFETY: we own the actor; its behaviour is replaced by `next` alone, which runs after `handle`.
+            let behaviour = unsafe { self.cell.behaviour() }?;
+            match behaviour.handle(&context, message) {
+                Flow::Continue => {
+                    if slice.tick() {
+                        return Some(Flow::Continue);
+                    }
+                }
+                flow => return Some(flow),
+            }
+        }
+    }
+
+    fn suspend(&mut self) {
+        self.cell.raise(flag::SUSPENDED);
+        self.look = true;
+    }
+
+    fn next(&mut self) -> Next {
+        loop {
+            let interrupts = self.interrupts.load(Ordering::Acquire);
+            if self.look || interrupts != self.seen {
+                self.look = false;
+                self.seen = interrupts;
+                if self.cell.word.is_signalled() && !self.obey_signals() {
+                    return Next::Over;
+                }
+                if self.cell.has(flag::SUSPENDED | flag::ENDING) {
+                    if self.cell.word.try_wait() {
+                        return Next::Over;
+                    }
+                    self.look = true;
+                    continue;
+                }
+            }
+            if self.left == 0 {
+                return Next::Budget;
+            }
+            match self.take() {
+                Some(message) => {
+                    self.left -= 1;
+                    return Next::Message(message);
+                }
+                None if self.cell.word.try_idle() => return Next::Over,
+                None => self.look = true,
+            }
+        }
+    }
+
+    /// The next message that is to be handled; what is not is counted as dropped.
+    fn take(&mut self) -> Option<Message> {
+        loop {
+            let message = if self.cell.has(flag::BOUNDED) {
+                bounded::take(self.cell, self.pid)?
+            } else {
+                let node = self.take_node()?;
+                let Incoming::User(message) = node.incoming else { continue };
+                self.cell.count_taken(1);
+                if node.generation != self.pid.generation() {
+                    self.shared.drop_message(self.pid, message, Dropped::ActorExited);
+                    continue;
+                }
+                message
+            };
+            if message.is_expired() {
+                self.shared.drop_message(self.pid, message, Dropped::AskExpired);
+                continue;
+            }
+            return Some(message);
+        }
+    }
+
+    fn take_node(&self) -> Option<Box<Node>> {
+        // SAFETY: we own the actor, and the reference ends with this call.
+        let local = unsafe { self.cell.local() };
+        if local.is_empty() {
+            *local = self.cell.word.take();
+        }
+        local.pop()
+    }
+
+    /// Does what the signals say, oldest first; false: the actor is not owned any more.
+    fn obey_signals(&mut self) -> bool {
+        self.cell.word.clear_signal();
+        loop {
+            let signal = self.cell.look_at_details(self.pid, |details| details.signals.pop_front()).flatten();
+            let Some(signal) = signal else { return true };
+            if !self.obey(signal) {
+                return false;
+            }
+        }
+    }
+
+    fn obey(&mut self, signal: Signal) -> bool {
+        let ending = self.cell.has(flag::ENDING);
+        match signal {
+            Signal::ChildrenGone if ending => {
+                ending::finish(self.shared, self.cell, self.pid);
+                return false;
+            }
+            _ if ending => {}
+            Signal::ChildrenGone => {}
+            Signal::Stop => return !ending::end(self.shared, self.cell, self.pid, ExitReason::Killed),
+            Signal::Exit(reason) => return !ending::end(self.shared, self.cell, self.pid, reason),
+            Signal::Swap => return self.swap(),
+            Signal::Restart => return self.restart(),
+            Signal::Resume(number, flow) => return self.resume(number, flow),
+            Signal::System(message) => return self.call(|behaviour, context| behaviour.system(context, *message)),
+            Signal::Event(event) => return self.call(|behaviour, context| behaviour.event(context, event)),
+        }
+        true
+    }
+
+    /// Calls the behaviour for something that is no message.
+    fn call(&mut self, call: impl FnOnce(&dyn Behaviour, &Context<'_>) -> Flow) -> bool {
+        // SAFETY: we own the actor; the behaviour is not replaced during the call.
+        let Some(behaviour) = (unsafe { self.cell.behaviour() }) else { return true };
+        let context = self.context();
+        let flow = catch_unwind(AssertUnwindSafe(|| call(&**behaviour, &context)))
+            .unwrap_or_else(|panic| Flow::Stop(panicked(&*panic)));
+        self.follow(flow)
+    }
+
+    fn follow(&mut self, flow: Flow) -> bool {
+        match flow {
+            Flow::Continue => {}
+            Flow::Suspend => self.suspend(),
+            Flow::Stop(reason) => {
+                if ending::fail(self.shared, self.cell, self.pid, reason) {
+                    return false;
+                }
+                self.suspend();
+            }
+        }
+        true
+    }
+
+    fn resume(&mut self, number: u64, flow: Flow) -> bool {
+        let current = self.cell.look_at_details(self.pid, |details| {
+            let current = details.suspensions == number && details.cancel.is_some();
+            if current {
+                details.cancel = None;
+            }
+            current
+        });
+        if current != Some(true) {
+            return true;
+        }
+        self.cell.lower(flag::SUSPENDED);
+        self.follow(flow)
+    }
+
+    /// Brings the behaviour into force that the history names.
+    fn swap(&mut self) -> bool {
+        let code = self
+            .cell
+            .look_at_details(self.pid, |details| details.history.as_ref()?.current().cloned())
+            .flatten();
+        match code {
+            Some(Code::Behaviour(behaviour)) => self.adopt(behaviour),
+            _ => true,
+        }
+    }
+
+    /// Begins anew after a failure, or because the supervisor says so.
+    fn restart(&mut self) -> bool {
+        let cancel = self
+            .cell
+            .look_at_details(self.pid, |details| {
+                details.restarts += 1;
+                details.suspensions += 1;
+                details.cancel.take()
+            })
+            .flatten();
+        if let Some(cancel) = cancel {
+            cancel();
+        }
+        self.cell.lower(flag::SUSPENDED);
+        // SAFETY: we own the actor; the clone outlives the replacement.
+        let Some(behaviour) = unsafe { self.cell.behaviour() }.cloned() else { return true };
+        if !behaviour.keeps_children() {
+            ending::stop_children(self.shared, self.cell, self.pid);
+        }
+        let fresh = catch_unwind(AssertUnwindSafe(|| behaviour.restarted()));
+        match fresh {
+            Ok(Ok(None)) => true,
+            Ok(Ok(Some(fresh))) => self.adopt(fresh),
+            Ok(Err(failure)) => self.follow(Flow::Stop(ExitReason::crash(failure))),
+            Err(panic) => self.follow(Flow::Stop(panicked(&*panic))),
+        }
+    }
+
+    /// Changes the behaviour, and the lane with it where it must run elsewhere.
+    fn adopt(&mut self, behaviour: Arc<dyn Behaviour>) -> bool {
+        let lane = behaviour.lane();
+        let wants_system = behaviour.wants_system();
+        drop(self.cell.replace_behaviour(Some(behaviour)));
+        if wants_system {
+            self.cell.raise(flag::SYSTEM);
+        }
+        match lane {
+            Some(lane) if lane != self.cell.lane() => {
+                self.cell.set_lane(lane);
+                // The remaining signals are looked at there: a turn begins with them.
+                let _ = self.cell.word.signal(false);
+                self.shared.schedule(self.cell);
+                false
+            }
+            _ => true,
+        }
+    }
+}
+
+/// A turn stepped by its host: message by message, with the outcome told at the end.
+///
+/// Dropped without [`Turn::finish`], the actor goes on as after [`Flow::Continue`].
+pub struct Turn {
+    shared: Arc<Shared>,
+    cell: *const Cell,
+    lane: Arc<HostedLane>,
+    pid: Pid,
+    seen: u32,
+    left: u32,
+    look: bool,
+    owned: bool,
+}
+
+impl Turn {
+    pub(crate) fn new(shared: Arc<Shared>, cell: *const Cell, lane: Arc<HostedLane>) -> Self {
+        // SAFETY: the lane just gave the cell to us; it lives as long as `shared`.
+        let (pid, left) = unsafe { ((*cell).pid(), (*cell).budget.load(Ordering::Relaxed)) };
+        Self { shared, cell, lane, pid, seen: 0, left, look: true, owned: true }
+    }
+
+    fn cell(&self) -> &Cell {
+        // SAFETY: cells live as long as `shared`.
+        unsafe { &*self.cell }
+    }
+
+    fn step<R>(&mut self, step: impl FnOnce(&mut Stepper<'_>) -> R) -> R {
+        let mut stepper = Stepper {
+            shared: &self.shared,
+            // SAFETY: as in `cell`.
+            cell: unsafe { &*self.cell },
+            pid: self.pid,
+            interrupts: self.lane.interrupts(),
+            seen: self.seen,
+            left: self.left,
+            look: self.look,
+        };
+        let result = step(&mut stepper);
+        (self.seen, self.left, self.look) = (stepper.seen, stepper.left, stepper.look);
+        result
+    }
+
+    /// The actor whose turn it is.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Its behaviour; `None` once the turn is over.
+    #[must_use]
+    pub fn behaviour(&self) -> Option<&Arc<dyn Behaviour>> {
+        // SAFETY: while `owned`, we own the actor, and the behaviour is replaced by `next_message(&mut self)` alone.
+        if self.owned { unsafe { self.cell().behaviour() } } else { None }
+    }
+
+    /// The next message, within budget and after signals. `None`: there is none now, or the turn is over.
+    ///
+    /// Once this returned `None` for lack of messages the actor is idle and the turn over.
+    pub fn next_message(&mut self) -> Option<Message> {
+        if !self.owned {
+            return None;
+        }
+        match self.step(|stepper| stepper.next()) {
+            Next::Message(message) => Some(message),
+            Next::Budget => None,
+            Next::Over => {
+                self.owned = false;
+                None
+            }
+        }
+    }
+
+    /// The next message if one is there, keeping the actor owned where none is: for hosts that handle what they took
+    /// before the turn may end.
+    pub fn take_ready(&mut self) -> Option<Message> {
+        if !self.owned || self.left == 0 {
+            return None;
+        }
+        if self.look || self.lane.interrupts().load(Ordering::Acquire) != self.seen {
+            if self.cell().word.is_signalled() || self.cell().has(flag::SUSPENDED | flag::ENDING) {
+                return None;
+            }
+            self.seen = self.lane.interrupts().load(Ordering::Acquire);
+            self.look = false;
+        }
+        let message = self.step(|stepper| stepper.take())?;
+        self.left -= 1;
+        Some(message)
+    }
+
+    /// Obeys the signals that wait; false: the turn is over.
+    pub fn obey_signals(&mut self) -> bool {
+        if self.owned && self.cell().word.is_signalled() {
+            self.owned = self.step(|stepper| stepper.obey_signals());
+        }
+        if self.owned && self.cell().has(flag::SUSPENDED | flag::ENDING) && self.cell().word.try_wait() {
+            self.owned = false;
+        }
+        self.owned
+    }
+
+    /// Whether the actor is still this turn's.
+    #[must_use]
+    pub fn is_owned(&self) -> bool {
+        self.owned
+    }
+
+    /// Puts messages that were taken and not handled back, in order, before all others.
+    pub fn put_back(&mut self, messages: Vec<Message>) {
+        let count = messages.len() as u64;
+        let cell = self.cell();
+        if cell.has(flag::BOUNDED) {
+            bounded::put_back(cell, self.pid, messages);
+            return;
+        }
+        // SAFETY: the turn owns the actor, and the reference ends with this call.
+        let local = unsafe { cell.local() };
+        for message in messages.into_iter().rev() {
+            local.push_front(Node::new(self.pid.generation(), Incoming::User(message)));
+        }
+        cell.count_put_back(count);
+    }
+
+    /// Readies a suspension, as [`Context::suspend`].
+    pub fn suspension(&self, cancel: Box<dyn FnOnce() + Send>) -> Suspension {
+        Suspension::new(&self.shared, self.cell(), self.pid, cancel)
+    }
+
+    /// Ends the turn: the actor queues again, is suspended, or ends.
+    pub fn finish(mut self, flow: Flow) {
+        self.end(flow);
+    }
+
+    fn end(&mut self, flow: Flow) {
+        if !std::mem::replace(&mut self.owned, false) {
+            return;
+        }
+        if !matches!(flow, Flow::Continue) && !self.step(|stepper| stepper.follow(flow)) {
+            return;
+        }
+        if self.cell().has(flag::SUSPENDED) && self.cell().word.try_wait() {
+            return;
+        }
+        self.shared.schedule(self.cell());
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.end(Flow::Continue);
+    }
+}
+
+impl std::fmt::Debug for Turn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Turn").field("pid", &self.pid).finish_non_exhaustive()
+    }
+}
