@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use common::{DEADLINE, collector, counter, runtime};
+use common::{DEADLINE, Gate, collector, counter, gated_collector, runtime};
 use iris_core::{Context, ErrorKind, ExitReason, Flow, Message, Payload, SpawnOptions};
 
 #[test]
-fn messages_arrive_in_the_order_sent() {
+fn order_is_kept() {
     let runtime = runtime();
     let (behaviour, heard) = collector();
     let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
@@ -23,7 +23,7 @@ fn messages_arrive_in_the_order_sent() {
 }
 
 #[test]
-fn four_senders_lose_nothing() {
+fn senders_lose_nothing() {
     let runtime = runtime();
     let (behaviour, handled) = counter();
     let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
@@ -42,7 +42,7 @@ fn four_senders_lose_nothing() {
 }
 
 #[test]
-fn a_panic_ends_one_actor_only() {
+fn crash_is_isolated() {
     let runtime = runtime();
     let bad = runtime
         .spawn(
@@ -65,7 +65,7 @@ fn a_panic_ends_one_actor_only() {
 }
 
 #[test]
-fn stop_goes_before_queued_messages() {
+fn stop_goes_first() {
     let runtime = runtime();
     let (enter, entered) = mpsc::channel();
     let (leave, left) = mpsc::channel::<()>();
@@ -98,7 +98,7 @@ fn stop_goes_before_queued_messages() {
 }
 
 #[test]
-fn an_idle_actor_has_ended_when_stop_returns() {
+fn stop_of_idle_is_immediate() {
     let runtime = runtime();
     let (behaviour, _handled) = counter();
     let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
@@ -108,7 +108,7 @@ fn an_idle_actor_has_ended_when_stop_returns() {
 }
 
 #[test]
-fn a_swap_takes_effect_for_every_later_message() {
+fn swap_meets_every_later_message() {
     let runtime = runtime();
     let (old, old_heard) = collector();
     let (new, new_heard) = collector();
@@ -119,6 +119,15 @@ fn a_swap_takes_effect_for_every_later_message() {
     assert_eq!(runtime.behavior_version(pid).unwrap(), 2);
     runtime.send(pid, b"2".into()).unwrap();
     assert_eq!(new_heard.recv_timeout(DEADLINE).unwrap(), b"2");
+}
+
+#[test]
+fn rollback_brings_back() {
+    let runtime = runtime();
+    let (old, old_heard) = collector();
+    let (new, _new_heard) = collector();
+    let pid = runtime.spawn(old, SpawnOptions::default()).unwrap();
+    runtime.hot_swap(pid, Arc::new(new)).unwrap();
     assert_eq!(runtime.rollback_behavior(pid, 1).unwrap(), 1);
     runtime.send(pid, b"3".into()).unwrap();
     assert_eq!(old_heard.recv_timeout(DEADLINE).unwrap(), b"3");
@@ -126,33 +135,128 @@ fn a_swap_takes_effect_for_every_later_message() {
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
 }
 
-#[test]
-fn an_ask_is_answered_times_out_or_fails() {
-    let runtime = runtime();
-    let echo = |_: &Context<'_>, mut message: Message| {
-        let reply = message.take_reply();
-        match message.payload().as_slice() {
-            b"never" => std::mem::forget(reply),
-            b"die" => return Flow::Stop(ExitReason::Normal),
-            _ => {
-                if let Some(reply) = reply {
-                    reply.send(message.into_payload());
-                }
+fn echo(_: &Context<'_>, mut message: Message) -> Flow {
+    let reply = message.take_reply();
+    match message.payload().as_slice() {
+        b"never" => std::mem::forget(reply),
+        b"die" => return Flow::Stop(ExitReason::Normal),
+        _ => {
+            if let Some(reply) = reply {
+                reply.send(message.into_payload());
             }
         }
-        Flow::Continue
-    };
+    }
+    Flow::Continue
+}
+
+#[test]
+fn ask_is_answered() {
+    let runtime = runtime();
     let pid = runtime.spawn(echo, SpawnOptions::default()).unwrap();
     let answer = runtime.ask_blocking(pid, b"hello".into(), Some(DEADLINE)).unwrap();
     assert_eq!(answer.as_slice(), b"hello");
-    let timeout = std::time::Duration::from_millis(20);
-    let late = runtime.ask_blocking(pid, b"never".into(), Some(timeout)).unwrap_err();
+}
+
+#[test]
+fn ask_times_out() {
+    let runtime = runtime();
+    let pid = runtime.spawn(echo, SpawnOptions::default()).unwrap();
+    let timeout = Some(std::time::Duration::from_millis(20));
+    let late = runtime.ask_blocking(pid, b"never".into(), timeout).unwrap_err();
     assert_eq!(late.kind(), ErrorKind::AskTimeout);
+}
+
+#[test]
+fn ask_of_dying_fails() {
+    let runtime = runtime();
+    let pid = runtime.spawn(echo, SpawnOptions::default()).unwrap();
     let died = runtime.ask_blocking(pid, b"die".into(), Some(DEADLINE)).unwrap_err();
     assert_eq!(died.kind(), ErrorKind::AskFailed);
     assert!(runtime.join(pid, Some(DEADLINE)));
     let gone = runtime.ask_blocking(pid, b"hello".into(), Some(DEADLINE)).unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::NoProcess);
+}
+
+#[test]
+fn ask_expired_is_not_executed() {
+    let runtime = runtime();
+    let gate = Gate::default();
+    let (behaviour, heard) = gated_collector(&gate);
+    let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+    runtime.send(pid, b"first".into()).unwrap();
+    let timeout = Some(std::time::Duration::from_millis(1));
+    let late = runtime.ask_blocking(pid, b"expired".into(), timeout).unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::AskTimeout);
+    runtime.send(pid, b"last".into()).unwrap();
+    gate.open();
+    assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), b"first");
+    assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), b"last");
+    assert!(runtime.dead_letters().contains(&("AskExpired", 1)));
+}
+
+#[test]
+fn fairness_under_flood() {
+    let runtime = runtime();
+    let gate = Gate::default();
+    let (flooded, flood) = gated_collector(&gate);
+    let (other, heard) = collector();
+    let flooded = runtime.spawn(flooded, SpawnOptions { budget: 10, ..SpawnOptions::default() }).unwrap();
+    for _ in 0..100_000 {
+        runtime.send(flooded, b"x".into()).unwrap();
+    }
+    gate.open();
+    let pid = runtime.spawn(other, SpawnOptions::default()).unwrap();
+    runtime.send(pid, b"mine".into()).unwrap();
+    assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), b"mine");
+    assert!(flood.try_iter().count() < 100_000, "the flood was handled before the other had its turn");
+}
+
+#[test]
+fn pids_are_not_reused() {
+    let runtime = runtime();
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..10_000 {
+        let (behaviour, _) = counter();
+        let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+        assert!(seen.insert(pid));
+        runtime.stop(pid);
+        assert!(runtime.send(pid, b"x".into()).is_err());
+    }
+    let other = common::runtime();
+    assert!(seen.iter().all(|pid| !other.is_alive(*pid)));
+}
+
+#[test]
+fn counters_balance() {
+    let runtime = runtime();
+    let (behaviour, handled) = counter();
+    let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+    for _ in 0..1_000 {
+        runtime.send(pid, b"x".into()).unwrap();
+    }
+    handled.wait_for(1_000);
+    runtime.stop(pid);
+    assert!(runtime.join(pid, Some(DEADLINE)));
+    assert!(runtime.send(pid, b"x".into()).is_err());
+    let stats = runtime.stats();
+    assert_eq!((stats.sent, stats.handled, stats.queued), (1_001, 1_000, 0));
+    assert!(stats.dropped.contains(&("NoProcess", 1)));
+}
+
+#[test]
+fn dead_letters_are_counted() {
+    let runtime = runtime();
+    let gate = Gate::default();
+    let (behaviour, _heard) = gated_collector(&gate);
+    let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+    for _ in 0..3 {
+        runtime.send(pid, b"x".into()).unwrap();
+    }
+    gate.wait_for_one_inside();
+    runtime.stop(pid);
+    gate.open();
+    assert!(runtime.join(pid, Some(DEADLINE)));
+    assert!(runtime.dead_letters().contains(&("ActorExited", 2)));
 }
 
 #[test]

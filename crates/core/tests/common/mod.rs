@@ -4,7 +4,10 @@
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::Duration;
 
-use iris_core::{Behaviour, Context, Flow, Message, Runtime};
+use iris_core::{
+    Behaviour, Context, ExitReason, Failure, Flow, Incoming, Message, Pid, PullMailbox, Received, Runtime,
+    SystemMessage, Waiter,
+};
 
 /// How long a test waits for anything: far longer than anything takes, so that a wait that ends here is a fault.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -49,4 +52,119 @@ pub fn counter() -> (impl Behaviour, Handled) {
         Flow::Continue
     };
     (behaviour, handled)
+}
+
+/// A door that handlers wait at.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<(Mutex<(bool, usize)>, Condvar)>);
+
+impl Gate {
+    pub fn open(&self) {
+        self.0.0.lock().unwrap().0 = true;
+        self.0.1.notify_all();
+    }
+
+    pub fn pass(&self) {
+        let mut guard = self.0.0.lock().unwrap();
+        guard.1 += 1;
+        self.0.1.notify_all();
+        let (_guard, timeout) = self.0.1.wait_timeout_while(guard, DEADLINE, |state| !state.0).unwrap();
+        assert!(!timeout.timed_out(), "nobody opened the gate");
+    }
+
+    pub fn wait_for_one_inside(&self) {
+        let guard = self.0.0.lock().unwrap();
+        let (_guard, timeout) = self.0.1.wait_timeout_while(guard, DEADLINE, |state| state.1 == 0).unwrap();
+        assert!(!timeout.timed_out(), "nobody came to the gate");
+    }
+}
+
+/// A behaviour that waits at a gate before each message, and passes on what it gets.
+pub fn gated_collector(gate: &Gate) -> (impl Behaviour + use<>, mpsc::Receiver<Vec<u8>>) {
+    let gate = gate.clone();
+    let (tell, heard) = mpsc::channel();
+    let behaviour = move |_: &Context<'_>, message: Message| {
+        gate.pass();
+        let _ = tell.send(message.payload().as_slice().to_vec());
+        Flow::Continue
+    };
+    (behaviour, heard)
+}
+
+/// A behaviour that fails on `b"crash"` and passes on everything else.
+pub fn fragile() -> (impl Behaviour, mpsc::Receiver<Vec<u8>>) {
+    let (tell, heard) = mpsc::channel();
+    let behaviour = move |_: &Context<'_>, message: Message| {
+        if message.payload().as_slice() == b"crash" {
+            return Flow::Stop(ExitReason::crash(Failure::new("Test", "told to crash")));
+        }
+        let _ = tell.send(message.payload().as_slice().to_vec());
+        Flow::Continue
+    };
+    (behaviour, heard)
+}
+
+/// A reader that can be waited for.
+#[derive(Default)]
+pub struct Bell(Mutex<bool>, Condvar);
+
+impl Waiter for Bell {
+    fn wake(&self) {
+        *self.0.lock().unwrap() = true;
+        self.1.notify_all();
+    }
+}
+
+impl Bell {
+    pub fn wait(&self) {
+        let guard = self.0.lock().unwrap();
+        let (mut guard, timeout) = self.1.wait_timeout_while(guard, DEADLINE, |rung| !*rung).unwrap();
+        assert!(!timeout.timed_out(), "nobody rang");
+        *guard = false;
+    }
+}
+
+/// Takes what an observed actor keeps until there are `count` things.
+pub fn observe(runtime: &Runtime, pid: Pid, count: usize) -> Vec<Incoming> {
+    let bell = Arc::new(Bell::default());
+    let mut seen = Vec::new();
+    while seen.len() < count {
+        let waiter: Arc<dyn Waiter> = Arc::clone(&bell) as _;
+        runtime.notify_observed(pid, waiter).unwrap();
+        seen.extend(runtime.take_observed(pid).unwrap());
+        if seen.len() < count {
+            bell.wait();
+        }
+    }
+    seen
+}
+
+/// The next user message of a pull actor, or `None` when it was told to stop.
+pub fn pull(mailbox: &mut PullMailbox, bell: &Bell) -> Option<Incoming> {
+    loop {
+        match mailbox.try_recv() {
+            Received::Message(message) => return Some(message),
+            Received::Stopped => return None,
+            Received::Empty => {
+                if mailbox.prepare_wait() {
+                    bell.wait();
+                    mailbox.end_wait();
+                }
+            }
+        }
+    }
+}
+
+pub fn bytes(incoming: &Incoming) -> &[u8] {
+    match incoming {
+        Incoming::User(message) => message.payload().as_slice(),
+        Incoming::System(message) => panic!("a notice instead of a message: {message:?}"),
+    }
+}
+
+pub fn notice(incoming: &Incoming) -> &SystemMessage {
+    match incoming {
+        Incoming::User(message) => panic!("a message instead of a notice: {message:?}"),
+        Incoming::System(message) => message,
+    }
 }

@@ -1,0 +1,223 @@
+//! Timers, pull actors, virtual actors, shutdown, and arguments out of range.
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{Bell, DEADLINE, Gate, bytes, collector, counter, gated_collector, notice, pull, runtime};
+use iris_core::{
+    Clock, ErrorKind, ExitReason, Finish, Incoming, LaneId, ManualClock, Received, Runtime, RuntimeOptions,
+    SpawnOptions, SystemKind, Waiter,
+};
+
+fn runtime_with_clock() -> (Runtime, ManualClock) {
+    let (clock, hands) = Clock::manual();
+    (Runtime::with_options(RuntimeOptions { clock, ..RuntimeOptions::default() }).unwrap(), hands)
+}
+
+const MS: Duration = Duration::from_millis(1);
+
+#[test]
+fn timer_fires_after() {
+    let (runtime, clock) = runtime_with_clock();
+    let (behaviour, heard) = collector();
+    let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+    runtime.send_after(pid, 1_000, b"late".into()).unwrap();
+    runtime.send_after(pid, 10, b"soon".into()).unwrap();
+    clock.advance(999 * MS);
+    assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), b"soon");
+    assert!(heard.try_recv().is_err());
+    clock.advance(MS);
+    assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), b"late");
+}
+
+#[test]
+fn timer_repeats() {
+    let (runtime, clock) = runtime_with_clock();
+    let (behaviour, heard) = collector();
+    let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+    let timer = runtime.send_interval(pid, 10, b"beat".into()).unwrap();
+    for _ in 0..5 {
+        clock.advance(10 * MS);
+        assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), b"beat");
+    }
+    assert!(runtime.cancel_timer(timer));
+    assert!(!runtime.cancel_timer(timer));
+    assert_eq!(runtime.send_interval(pid, 0, b"x".into()).unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn timer_is_cancelled() {
+    let (runtime, clock) = runtime_with_clock();
+    let (behaviour, heard) = collector();
+    let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+    let timer = runtime.send_after(pid, 10, b"never".into()).unwrap();
+    assert!(runtime.cancel_timer(timer));
+    assert!(!runtime.cancel_timer(timer));
+    let fired = runtime.send_after(pid, 20, b"fired".into()).unwrap();
+    clock.advance(30 * MS);
+    assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), b"fired");
+    assert!(!runtime.cancel_timer(fired));
+}
+
+#[test]
+fn timer_ends_with_actor() {
+    let (runtime, clock) = runtime_with_clock();
+    let (behaviour, _heard) = collector();
+    let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+    let timer = runtime.send_after(pid, 10, b"never".into()).unwrap();
+    runtime.stop(pid);
+    assert_eq!(runtime.stats().timers, 0);
+    assert!(!runtime.cancel_timer(timer));
+    clock.advance(20 * MS);
+    assert_eq!(runtime.stats().sent, 0);
+    assert_eq!(runtime.send_after(pid, 1, b"x".into()).unwrap_err().kind(), ErrorKind::NoProcess);
+}
+
+fn mailbox(runtime: &Runtime) -> (iris_core::PullMailbox, Arc<Bell>) {
+    let bell = Arc::new(Bell::default());
+    let waiter: Arc<dyn Waiter> = Arc::clone(&bell) as _;
+    (runtime.spawn_pull(SpawnOptions::default(), waiter).unwrap(), bell)
+}
+
+#[test]
+fn pull_receives() {
+    let runtime = runtime();
+    let (mut mailbox, bell) = mailbox(&runtime);
+    let pid = mailbox.pid();
+    let sender = runtime.clone();
+    let thread = std::thread::spawn(move || {
+        for number in 0..1_000_u32 {
+            sender.send(pid, number.to_le_bytes().as_slice().into()).unwrap();
+        }
+    });
+    for number in 0..1_000_u32 {
+        assert_eq!(bytes(&pull(&mut mailbox, &bell).unwrap()), number.to_le_bytes());
+    }
+    thread.join().unwrap();
+    assert!(matches!(mailbox.try_recv(), Received::Empty));
+    let (behaviour, _) = counter();
+    let other = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+    runtime.monitor(other, pid).unwrap();
+    runtime.send(pid, b"after the notice".into()).unwrap();
+    runtime.stop(other);
+    assert_eq!(notice(&pull(&mut mailbox, &bell).unwrap()).kind, SystemKind::Down);
+    assert_eq!(bytes(&pull(&mut mailbox, &bell).unwrap()), b"after the notice");
+    assert!(matches!(mailbox.finish(ExitReason::Normal), Finish::Ended));
+    assert!(!runtime.is_alive(pid));
+}
+
+#[test]
+fn pull_selects() {
+    let runtime = runtime();
+    let (mut mailbox, bell) = mailbox(&runtime);
+    for text in [b"1", b"2", b"3"] {
+        runtime.send(mailbox.pid(), text.into()).unwrap();
+    }
+    let mut second = |incoming: &Incoming| Ok::<_, ()>(bytes(incoming) == b"2");
+    let Ok(Received::Message(found)) = mailbox.select(&mut second) else { panic!("not found") };
+    assert_eq!(bytes(&found), b"2");
+    assert_eq!(runtime.mailbox_size(mailbox.pid()), Some(2));
+    assert!(matches!(mailbox.select(&mut second), Ok(Received::Empty)));
+    assert_eq!(bytes(&pull(&mut mailbox, &bell).unwrap()), b"1");
+    assert_eq!(bytes(&pull(&mut mailbox, &bell).unwrap()), b"3");
+}
+
+#[test]
+fn pull_stop_ends_recv() {
+    let runtime = runtime();
+    let (mut mailbox, bell) = mailbox(&runtime);
+    let pid = mailbox.pid();
+    let thread = std::thread::spawn(move || {
+        let received = pull(&mut mailbox, &bell);
+        (received.is_none(), mailbox)
+    });
+    assert!(runtime.stop(pid));
+    assert!(!runtime.is_alive(pid));
+    let (stopped, mailbox) = thread.join().unwrap();
+    assert!(stopped);
+    let (reasons, reason) = std::sync::mpsc::channel();
+    runtime.on_exit(pid, Box::new(move |_, reason| reasons.send(reason.clone()).unwrap()));
+    assert!(matches!(mailbox.finish(ExitReason::Normal), Finish::Ended));
+    assert_eq!(reason.recv_timeout(DEADLINE).unwrap(), ExitReason::Killed);
+}
+
+#[test]
+fn a_swapped_pull_actor_goes_on_with_the_new_function() {
+    let runtime = runtime();
+    let (mut mailbox, bell) = mailbox(&runtime);
+    assert_eq!(runtime.hot_swap_pull(mailbox.pid(), None, Arc::new("new")).unwrap(), 2);
+    assert_eq!(notice(&pull(&mut mailbox, &bell).unwrap()).kind, SystemKind::HotSwap);
+    let Finish::Swapped(mailbox, function) = mailbox.finish(ExitReason::Normal) else { panic!("it ended") };
+    assert_eq!(function.downcast_ref::<&str>(), Some(&"new"));
+    assert!(matches!(mailbox.finish(ExitReason::Normal), Finish::Ended));
+}
+
+#[test]
+fn virtual_starts_late_and_retires() {
+    let (runtime, clock) = runtime_with_clock();
+    let (behaviour, heard) = collector();
+    let options = SpawnOptions { idle_timeout: Some(100 * MS), ..SpawnOptions::default() };
+    let pid = runtime.spawn(behaviour, options).unwrap();
+    clock.advance(1_000 * MS);
+    assert!(runtime.is_alive(pid), "it retires after a message, not before the first");
+    runtime.send(pid, b"x".into()).unwrap();
+    heard.recv_timeout(DEADLINE).unwrap();
+    let until = std::time::Instant::now() + DEADLINE;
+    while runtime.is_alive(pid) {
+        clock.advance(100 * MS);
+        assert!(std::time::Instant::now() < until, "the idle actor stayed");
+    }
+    assert_eq!(runtime.stats().crashed, 0);
+}
+
+#[test]
+fn shutdown_lets_finish() {
+    let runtime = runtime();
+    let (behaviour, handled) = counter();
+    let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+    for _ in 0..1_000 {
+        runtime.send(pid, b"x".into()).unwrap();
+    }
+    let report = runtime.shutdown(DEADLINE);
+    handled.wait_for(1_000);
+    assert_eq!((report.finished, report.killed, report.unfinished.len()), (1, 0, 0));
+    let (behaviour, _) = counter();
+    let error = runtime.spawn(behaviour, SpawnOptions::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RuntimeClosed);
+}
+
+#[test]
+fn shutdown_reports_who_does_not_end() {
+    let runtime = runtime();
+    let gate = Gate::default();
+    let (behaviour, _heard) = gated_collector(&gate);
+    let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+    runtime.send(pid, b"x".into()).unwrap();
+    gate.wait_for_one_inside();
+    let report = runtime.shutdown(Duration::ZERO);
+    assert_eq!(report.unfinished, [pid]);
+    gate.open();
+    assert!(runtime.join(pid, Some(DEADLINE)));
+}
+
+#[test]
+fn bad_arguments_are_refused() {
+    let runtime = runtime();
+    let invalid = |options: SpawnOptions| {
+        let (behaviour, _) = counter();
+        runtime.spawn(behaviour, options).unwrap_err().kind()
+    };
+    assert_eq!(invalid(SpawnOptions { budget: 0, ..SpawnOptions::default() }), ErrorKind::InvalidArgument);
+    let bounds = Some(iris_core::Bounds::messages(0));
+    assert_eq!(invalid(SpawnOptions { bounds, ..SpawnOptions::default() }), ErrorKind::InvalidArgument);
+    let name = Some(String::new());
+    assert_eq!(invalid(SpawnOptions { name, ..SpawnOptions::default() }), ErrorKind::InvalidArgument);
+    let path = Some("no/slash".to_owned());
+    assert_eq!(invalid(SpawnOptions { path, ..SpawnOptions::default() }), ErrorKind::InvalidArgument);
+    assert_eq!(runtime.stats().actors, 0);
+    let workers = RuntimeOptions { workers: 0, ..RuntimeOptions::default() };
+    assert_eq!(Runtime::with_options(workers).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(SpawnOptions::default().lane, LaneId::WORKERS);
+}

@@ -1,0 +1,124 @@
+//! Mailboxes with bounds: each overflow policy, exactly.
+
+mod common;
+
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use common::{DEADLINE, Gate, collector, gated_collector, runtime};
+use iris_core::{Bounds, ErrorKind, Overflow, Pid, Refusal, Runtime, SpawnOptions};
+
+/// An actor with room for two messages that handles one, and waits at the gate.
+fn stuck(runtime: &Runtime, gate: &Gate, overflow: Overflow) -> (Pid, Receiver<Vec<u8>>) {
+    let (behaviour, heard) = gated_collector(gate);
+    let options = SpawnOptions { bounds: Some(Bounds::messages(2)), overflow, ..SpawnOptions::default() };
+    let pid = runtime.spawn(behaviour, options).unwrap();
+    runtime.send(pid, b"0".into()).unwrap();
+    gate.wait_for_one_inside();
+    runtime.send(pid, b"1".into()).unwrap();
+    runtime.send(pid, b"2".into()).unwrap();
+    (pid, heard)
+}
+
+fn hear(heard: &Receiver<Vec<u8>>, count: usize) -> Vec<String> {
+    let heard = (0..count).map(|_| String::from_utf8(heard.recv_timeout(DEADLINE).unwrap()).unwrap());
+    heard.collect()
+}
+
+#[test]
+fn bounded_refuses_new() {
+    let (runtime, gate) = (runtime(), Gate::default());
+    let (pid, heard) = stuck(&runtime, &gate, Overflow::DropNewest);
+    let refused = runtime.send(pid, b"3".into()).unwrap_err();
+    assert_eq!((refused.refusal, refused.payload.as_slice()), (Refusal::Full, &b"3"[..]));
+    assert_eq!(runtime.mailbox_size(pid), Some(2));
+    gate.open();
+    assert_eq!(hear(&heard, 3), ["0", "1", "2"]);
+    assert!(runtime.dead_letters().contains(&("MailboxFull", 1)));
+}
+
+#[test]
+fn bounded_drops_old() {
+    let (runtime, gate) = (runtime(), Gate::default());
+    let (pid, heard) = stuck(&runtime, &gate, Overflow::DropOldest);
+    runtime.send(pid, b"3".into()).unwrap();
+    assert_eq!(runtime.mailbox_size(pid), Some(2));
+    gate.open();
+    assert_eq!(hear(&heard, 3), ["0", "2", "3"]);
+    assert!(runtime.dead_letters().contains(&("DroppedOldest", 1)));
+}
+
+#[test]
+fn bounded_blocks() {
+    let (runtime, gate) = (runtime(), Gate::default());
+    let (pid, heard) = stuck(&runtime, &gate, Overflow::Block);
+    let refused = runtime.try_send(pid, b"3".into()).unwrap_err();
+    assert_eq!(refused.refusal, Refusal::WouldBlock);
+    assert!(!runtime.wait_for_room(pid, Duration::from_millis(1)));
+    std::thread::scope(|scope| {
+        scope.spawn(|| runtime.send(pid, b"3".into()).unwrap());
+        gate.open();
+        assert_eq!(hear(&heard, 4), ["0", "1", "2", "3"]);
+    });
+}
+
+#[test]
+fn bounded_redirects() {
+    let (runtime, gate) = (runtime(), Gate::default());
+    let (other, other_heard) = collector();
+    let other = runtime.spawn(other, SpawnOptions::default()).unwrap();
+    let (pid, heard) = stuck(&runtime, &gate, Overflow::Redirect(other));
+    runtime.send(pid, b"3".into()).unwrap();
+    assert_eq!(hear(&other_heard, 1), ["3"]);
+    gate.open();
+    assert_eq!(hear(&heard, 3), ["0", "1", "2"]);
+}
+
+#[test]
+fn bounded_spills_in_order() {
+    let (runtime, gate) = (runtime(), Gate::default());
+    let (pid, heard) = stuck(&runtime, &gate, Overflow::Spill(None));
+    for number in 3..1_000 {
+        runtime.send(pid, number.to_string().into_bytes().into()).unwrap();
+    }
+    assert_eq!(runtime.mailbox_size(pid), Some(999));
+    gate.open();
+    let expected: Vec<String> = (0..1_000).map(|number| number.to_string()).collect();
+    assert_eq!(hear(&heard, 1_000), expected);
+}
+
+#[test]
+fn two_full_mailboxes_that_redirect_to_each_other_refuse() {
+    let (runtime, gate) = (runtime(), Gate::default());
+    let (a, _a_heard) = stuck(&runtime, &gate, Overflow::DropNewest);
+    let second = Gate::default();
+    let (b, _b_heard) = stuck(&runtime, &second, Overflow::Redirect(a));
+    runtime.set_overflow(a, Overflow::Redirect(b)).unwrap();
+    assert_eq!(runtime.send(a, b"x".into()).unwrap_err().refusal, Refusal::Full);
+    gate.open();
+    second.open();
+}
+
+#[test]
+fn an_unbounded_mailbox_has_no_policy() {
+    let runtime = runtime();
+    let (behaviour, _heard) = collector();
+    let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+    let error = runtime.set_overflow(pid, Overflow::DropOldest).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn a_mailbox_is_bounded_by_bytes_too() {
+    let (runtime, gate) = (runtime(), Gate::default());
+    let (behaviour, heard) = gated_collector(&gate);
+    let bounds = Some(Bounds { messages: 100, bytes: 10 });
+    let pid = runtime.spawn(behaviour, SpawnOptions { bounds, ..SpawnOptions::default() }).unwrap();
+    runtime.send(pid, b"0".into()).unwrap();
+    gate.wait_for_one_inside();
+    runtime.send(pid, b"12345678".into()).unwrap();
+    assert!(runtime.send(pid, b"abc".into()).is_err());
+    runtime.send(pid, b"ab".into()).unwrap();
+    gate.open();
+    assert_eq!(hear(&heard, 3), ["0", "12345678", "ab"]);
+}

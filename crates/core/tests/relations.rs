@@ -1,0 +1,187 @@
+//! Names, paths, links, monitors, observed actors and dead letters.
+
+mod common;
+
+use common::{DEADLINE, bytes, collector, counter, fragile, notice, observe, runtime};
+use iris_core::{ErrorKind, Incoming, SpawnOptions, SystemKind};
+
+#[test]
+fn name_goes_with_its_actor() {
+    let runtime = runtime();
+    let (behaviour, _) = counter();
+    let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+    runtime.register("mail", pid).unwrap();
+    assert_eq!(runtime.whereis("mail"), Some(pid));
+    runtime.stop(pid);
+    assert_eq!(runtime.whereis("mail"), None);
+    assert_eq!(runtime.register("mail", pid).unwrap_err().kind(), ErrorKind::NoProcess);
+}
+
+#[test]
+fn name_of_live_actor_is_taken() {
+    let runtime = runtime();
+    let (one, _) = counter();
+    let one = runtime.spawn(one, SpawnOptions::default()).unwrap();
+    let (other, _) = counter();
+    let other = runtime.spawn(other, SpawnOptions::default()).unwrap();
+    runtime.register("mail", one).unwrap();
+    runtime.register("mail", one).unwrap();
+    assert_eq!(runtime.register("mail", other).unwrap_err().kind(), ErrorKind::NameTaken);
+    assert!(runtime.unregister("mail"));
+    assert!(!runtime.unregister("mail"));
+    runtime.register("mail", other).unwrap();
+    assert_eq!(runtime.whereis("mail"), Some(other));
+}
+
+#[test]
+fn paths_list_whole_segments() {
+    let runtime = runtime();
+    let mut pids = Vec::new();
+    for path in ["/a", "/a/b", "/a/b/c", "/a-b", "/ab"] {
+        let (behaviour, _) = counter();
+        let options = SpawnOptions { path: Some(path.to_owned()), ..SpawnOptions::default() };
+        pids.push(runtime.spawn(behaviour, options).unwrap());
+    }
+    let names = |listed: Vec<(String, iris_core::Pid)>| -> Vec<String> {
+        listed.into_iter().map(|(path, _)| path).collect()
+    };
+    assert_eq!(names(runtime.list_children("/a").unwrap()), ["/a/b", "/a/b/c"]);
+    assert_eq!(names(runtime.list_children_direct("/a").unwrap()), ["/a/b"]);
+    assert_eq!(names(runtime.list_children_direct("/").unwrap()), ["/a", "/a-b", "/ab"]);
+    assert_eq!(runtime.whereis_path("/a/b"), Some(pids[1]));
+    runtime.stop(pids[1]);
+    assert_eq!(names(runtime.list_children("/a").unwrap()), ["/a/b/c"]);
+}
+
+#[test]
+fn link_tells_exit() {
+    let runtime = runtime();
+    let observed = runtime.spawn_observed(SpawnOptions::default()).unwrap();
+    let (behaviour, _heard) = fragile();
+    let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+    runtime.link(observed, pid).unwrap();
+    runtime.send(pid, b"crash".into()).unwrap();
+    let seen = observe(&runtime, observed, 1);
+    let exit = notice(&seen[0]);
+    assert_eq!((exit.kind, exit.target_pid), (SystemKind::Exit, Some(pid)));
+    assert_eq!(exit.reason.as_ref().unwrap().failure().unwrap().message, "told to crash");
+    assert!(runtime.is_alive(observed));
+    assert_eq!(runtime.link(observed, pid).unwrap_err().kind(), ErrorKind::NoProcess);
+}
+
+#[test]
+fn unlinked_is_silent() {
+    let runtime = runtime();
+    let observed = runtime.spawn_observed(SpawnOptions::default()).unwrap();
+    let (behaviour, _) = counter();
+    let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+    runtime.link(observed, pid).unwrap();
+    assert!(runtime.unlink(pid, observed));
+    assert!(!runtime.unlink(pid, observed));
+    runtime.stop(pid);
+    runtime.send(observed, b"last".into()).unwrap();
+    assert_eq!(bytes(&observe(&runtime, observed, 1)[0]), b"last");
+}
+
+#[test]
+fn monitor_tells_down_once() {
+    let runtime = runtime();
+    let observed = runtime.spawn_observed(SpawnOptions::default()).unwrap();
+    let (behaviour, _) = counter();
+    let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+    let monitor = runtime.monitor(pid, observed).unwrap();
+    runtime.stop(pid);
+    runtime.send(observed, b"last".into()).unwrap();
+    let seen = observe(&runtime, observed, 2);
+    let down = notice(&seen[0]);
+    assert_eq!((down.kind, down.monitor), (SystemKind::Down, Some(monitor)));
+    assert_eq!(down.reason.as_ref().unwrap().name(), "Killed");
+    assert_eq!(bytes(&seen[1]), b"last");
+    assert!(!runtime.demonitor(monitor));
+}
+
+#[test]
+fn demonitor_is_silent() {
+    let runtime = runtime();
+    let observed = runtime.spawn_observed(SpawnOptions::default()).unwrap();
+    let (behaviour, _) = counter();
+    let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+    let monitor = runtime.monitor(pid, observed).unwrap();
+    assert!(runtime.demonitor(monitor));
+    runtime.stop(pid);
+    runtime.send(observed, b"last".into()).unwrap();
+    assert_eq!(bytes(&observe(&runtime, observed, 1)[0]), b"last");
+}
+
+#[test]
+fn observed_keeps_messages() {
+    let runtime = runtime();
+    let observed = runtime.spawn_observed(SpawnOptions::default()).unwrap();
+    for text in [b"1", b"2", b"3"] {
+        runtime.send(observed, text.into()).unwrap();
+    }
+    assert_eq!(runtime.mailbox_size(observed), Some(3));
+    let seen: Vec<Vec<u8>> = observe(&runtime, observed, 3).iter().map(|one| bytes(one).to_vec()).collect();
+    assert_eq!(seen, [b"1", b"2", b"3"]);
+    assert_eq!(runtime.mailbox_size(observed), Some(0));
+    runtime.stop(observed);
+    assert!(runtime.join(observed, Some(DEADLINE)));
+    assert_eq!(runtime.take_observed(observed).unwrap_err().kind(), ErrorKind::NoProcess);
+}
+
+#[test]
+fn observed_selects() {
+    let runtime = runtime();
+    let observed = runtime.spawn_observed(SpawnOptions::default()).unwrap();
+    for text in [b"1", b"2", b"3"] {
+        runtime.send(observed, text.into()).unwrap();
+    }
+    let mut matcher = |incoming: &Incoming| Ok::<_, iris_core::Error>(bytes(incoming) == b"2");
+    let found = runtime.select_observed(observed, &mut matcher).unwrap().unwrap();
+    assert_eq!(bytes(&found), b"2");
+    assert!(runtime.select_observed(observed, &mut matcher).unwrap().is_none());
+    let rest: Vec<Vec<u8>> = observe(&runtime, observed, 2).iter().map(|one| bytes(one).to_vec()).collect();
+    assert_eq!(rest, [b"1", b"3"]);
+}
+
+#[test]
+fn dead_letters_are_told() {
+    let runtime = runtime();
+    let listener = runtime.spawn_observed(SpawnOptions::default()).unwrap();
+    runtime.listen_dead_letters(Some(listener)).unwrap();
+    let (behaviour, _) = counter();
+    let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+    runtime.stop(pid);
+    assert!(runtime.send(pid, b"lost".into()).is_err());
+    let seen = observe(&runtime, listener, 1);
+    let letter = notice(&seen[0]);
+    assert_eq!((letter.kind, letter.target_pid, letter.detail), (SystemKind::DeadLetter, Some(pid), Some("NoProcess")));
+    assert_eq!(letter.data.as_deref(), Some(&b"lost"[..]));
+    let (behaviour, _heard) = collector();
+    let push = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+    let error = runtime.listen_dead_letters(Some(push)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WrongActorKind);
+}
+
+#[test]
+fn inspection_shows_an_actor() {
+    let runtime = runtime();
+    let (behaviour, _) = counter();
+    let options = SpawnOptions {
+        name: Some("mail".to_owned()),
+        path: Some("/services/mail".to_owned()),
+        budget: 7,
+        ..SpawnOptions::default()
+    };
+    let pid = runtime.spawn(behaviour, options).unwrap();
+    let (child, _) = counter();
+    let child = runtime.spawn(child, SpawnOptions { parent: Some(pid), ..SpawnOptions::default() }).unwrap();
+    let info = runtime.actor_info(pid).unwrap();
+    assert_eq!((info.kind, info.state, info.budget, info.version), ("push", "idle", 7, 1));
+    assert_eq!((info.names, info.paths), (vec!["mail".to_owned()], vec!["/services/mail".to_owned()]));
+    assert_eq!(info.children, [child]);
+    assert_eq!(runtime.actor_info(child).unwrap().parent, Some(pid));
+    assert_eq!(runtime.tree().len(), 2);
+    let stats = runtime.stats();
+    assert_eq!((stats.actors, stats.names, stats.paths), (2, 1, 1));
+}
