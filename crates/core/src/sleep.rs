@@ -252,7 +252,8 @@ mod model {
     fn without_the_last_look_a_wake_is_lost() {
         let tests = std::env::current_exe().expect("the tests run from a file");
         let mut child = std::process::Command::new(tests);
-        let ran = child.arg("sleep::model::no_wake_is_lost").arg("--exact").env(BLIND, "1").output();
+        let ran =
+            child.args(["sleep::model::no_wake_is_lost", "--exact", "--nocapture"]).env(BLIND, "1").output();
         let ran = ran.expect("the tests' own file can be run");
         assert!(!ran.status.success());
         assert!(String::from_utf8_lossy(&ran.stderr).contains("deadlock"), "{ran:?}");

@@ -29,6 +29,7 @@ const TICK: Duration = Duration::from_millis(1);
 pub(crate) type Fire<T> = Box<dyn Fn(&mut Vec<Fired<T>>) + Send + Sync>;
 
 /// When a timer is due, counted from now, and whom it ends with.
+#[expect(clippy::struct_field_names, reason = "the contract's word with its unit")]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Delay {
     pub(crate) delay_ms: u64,
@@ -96,7 +97,9 @@ impl<T: Send + 'static> Timers<T> {
         let now = tick(time);
         let deadline = match delay.delay_ms {
             0 => now,
-            delay_ms => now.saturating_add(delay_ms) + u64::from(time.subsec_nanos() % 1_000_000 != 0),
+            delay_ms => {
+                now.saturating_add(delay_ms) + u64::from(!time.subsec_nanos().is_multiple_of(1_000_000))
+            }
         };
         let schedule = Schedule { deadline, period: delay.interval_ms, owner: delay.owner };
         let mut state = self.shared.state.lock();
