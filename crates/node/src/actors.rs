@@ -1,0 +1,186 @@
+//! Actors: spawning them with options, swapping their code, stopping them.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use iris_core::{Bounds, ChildSpec, Overflow, Restart, SpawnOptions};
+use napi_derive::napi;
+
+use crate::errors::Result;
+use crate::host::{Event, MailBell};
+use crate::mail::SwappedTo;
+use crate::native::Native;
+use crate::raw;
+use crate::words;
+
+/// The choices of a spawn; what is absent has its default.
+#[napi(object, object_to_js = false)]
+#[derive(Default)]
+pub struct SpawnChoices {
+    /// Messages a turn.
+    pub budget: Option<f64>,
+    /// The actor it ends with.
+    pub parent: Option<f64>,
+    /// Most messages queued.
+    pub capacity: Option<f64>,
+    /// Most bytes queued.
+    pub capacity_bytes: Option<f64>,
+    /// A name to register.
+    pub name: Option<String>,
+    /// A path to register.
+    pub path: Option<String>,
+    /// A virtual actor's idle time, in milliseconds.
+    pub idle_timeout_ms: Option<f64>,
+    /// The supervisor that restarts it in place.
+    pub supervisor: Option<f64>,
+    /// When it is restarted.
+    pub restart: Option<String>,
+}
+
+/// A pull actor that was spawned.
+#[napi(object, object_from_js = false)]
+pub struct SpawnedPull {
+    /// Its pid.
+    pub pid: f64,
+    /// The number of its mailbox.
+    pub mailbox: u32,
+}
+
+#[napi]
+impl Native {
+    /// Spawns a push actor with options.
+    #[napi]
+    pub fn spawn_with(&self, slot: u32, choices: SpawnChoices) -> Result<f64> {
+        let options = self.options(choices)?;
+        let behaviour = self.state.slots.borrow_mut().behaviour(slot, &self.state.host);
+        let pid = self.state.check(self.state.runtime.spawn_shared(behaviour, options))?;
+        Ok(raw::number_of(pid))
+    }
+
+    /// Spawns a push actor whose handler is made anew at each restart.
+    #[napi]
+    pub fn spawn_made(&self, slot: u32, maker: u32, choices: SpawnChoices) -> Result<f64> {
+        let behaviour = self.state.slots.borrow_mut().made(slot, maker, &self.state.host);
+        let options = self.options(choices)?;
+        let pid = self.state.check(self.state.runtime.spawn_shared(behaviour, options))?;
+        Ok(raw::number_of(pid))
+    }
+
+    /// Spawns a pull actor whose function is in the slot.
+    #[napi]
+    pub fn spawn_pull(&self, slot: u32, choices: SpawnChoices) -> Result<SpawnedPull> {
+        let options = self.options(choices)?;
+        let state = &self.state;
+        let function = SwappedTo::new(slot, &state.host);
+        let spawned = state.mail.borrow_mut().add(function, |mailbox| {
+            let bell = MailBell { host: Arc::clone(&state.host), mailbox };
+            state.runtime.spawn_pull(options, Arc::new(bell))
+        });
+        let (mailbox, pid) = state.check(spawned)?;
+        Ok(SpawnedPull { pid: raw::number_of(pid), mailbox })
+    }
+
+    fn options(&self, choices: SpawnChoices) -> Result<SpawnOptions> {
+        let state = &self.state;
+        let bounds = (choices.capacity.is_some() || choices.capacity_bytes.is_some()).then(|| Bounds {
+            messages: choices.capacity.map_or(usize::MAX, count_of),
+            bytes: choices.capacity_bytes.map_or(usize::MAX, count_of),
+        });
+        let supervisor = match choices.supervisor {
+            None => None,
+            Some(supervisor) => {
+                let supervisor = state.pid(supervisor)?;
+                let restart = match &choices.restart {
+                    None => Restart::Permanent,
+                    Some(text) => state.check(words::restart(text))?,
+                };
+                Some(ChildSpec { supervisor, restart })
+            }
+        };
+        Ok(SpawnOptions {
+            budget: choices.budget.map_or(iris_core::BUDGET_DEFAULT, |budget| budget as u32),
+            lane: state.lane.id(),
+            parent: choices.parent.map(|parent| state.pid(parent)).transpose()?,
+            bounds,
+            overflow: Overflow::DropNewest,
+            name: choices.name,
+            path: choices.path,
+            idle_timeout: choices.idle_timeout_ms.map(|ms| Duration::from_millis(ms as u64)),
+            supervisor,
+        })
+    }
+
+    /// Swaps a push or observed actor's handler.
+    #[napi]
+    pub fn hot_swap(&self, pid: f64, slot: u32) -> Result<u32> {
+        let pid = self.state.pid(pid)?;
+        let behaviour = self.state.slots.borrow_mut().behaviour(slot, &self.state.host);
+        self.state.check(self.state.runtime.hot_swap(pid, behaviour))
+    }
+
+    /// Swaps a pull actor's function.
+    #[napi]
+    pub fn hot_swap_pull(&self, mailbox: u32, pid: f64, slot: u32) -> Result<u32> {
+        let pid = self.state.pid(pid)?;
+        let first = self.state.mail.borrow_mut().function(mailbox);
+        let first = first.map(|function| function as Arc<dyn Any + Send + Sync>);
+        let function = Arc::new(SwappedTo::new(slot, &self.state.host));
+        self.state.check(self.state.runtime.hot_swap_pull(pid, first, function))
+    }
+
+    /// The version in force.
+    #[napi]
+    pub fn behavior_version(&self, pid: f64) -> Result<u32> {
+        let pid = self.state.pid(pid)?;
+        self.state.check(self.state.runtime.behavior_version(pid))
+    }
+
+    /// Goes back some versions.
+    #[napi]
+    pub fn rollback_behavior(&self, pid: f64, steps: u32) -> Result<u32> {
+        let pid = self.state.pid(pid)?;
+        self.state.check(self.state.runtime.rollback_behavior(pid, steps as usize))
+    }
+
+    /// Ends an actor.
+    #[napi]
+    pub fn stop(&self, pid: f64) -> bool {
+        raw::pid_of(pid).is_some_and(|pid| self.state.runtime.stop(pid))
+    }
+
+    /// Whether an actor takes messages.
+    #[napi]
+    pub fn is_alive(&self, pid: f64) -> bool {
+        raw::pid_of(pid).is_some_and(|pid| self.state.runtime.is_alive(pid))
+    }
+
+    /// An event with this number tells that the actor is gone; at once where it is.
+    #[napi]
+    pub fn watch_exit(&self, pid: f64, join: u32) {
+        let host = Arc::clone(&self.state.host);
+        match raw::pid_of(pid) {
+            Some(pid) => {
+                let hook = Box::new(move |_, _: &iris_core::ExitReason| host.post(Event::Exited { join }));
+                self.state.runtime.on_exit(pid, hook);
+            }
+            None => host.post(Event::Exited { join }),
+        }
+    }
+
+    /// Changes what happens to messages beyond the bounds.
+    #[napi]
+    pub fn set_overflow(&self, pid: f64, policy: String, target: Option<f64>) -> Result<()> {
+        let state = &self.state;
+        let pid = state.pid(pid)?;
+        let target = target.map(|target| state.pid(target)).transpose()?;
+        let policy = state.check(words::overflow(&policy, target))?;
+        state.check(state.runtime.set_overflow(pid, policy))
+    }
+}
+
+/// A count JavaScript gave as a number that was checked to be a positive integer.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked in js/arguments.js")]
+fn count_of(number: f64) -> usize {
+    number as usize
+}

@@ -1,0 +1,268 @@
+//! Hot: the functions JavaScript calls per message, per actor or per batch.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use iris_core::{AskOptions, Error, ErrorKind, Flow, Payload, SpawnOptions};
+
+use crate::host::Event;
+use crate::makers;
+use crate::parcels::LENGTH_MAX;
+use crate::raw::{self, Arguments, Function, Value};
+use crate::state::State;
+
+const UNDEFINED: Value = std::ptr::null_mut();
+
+/// The outcome of a send: refused, accepted, and accepted with a drain to be scheduled by the caller.
+#[repr(i32)]
+enum Sent {
+    Refused = 0,
+    Accepted = 1,
+    AcceptedSchedule = 2,
+}
+
+/// `send(pid, data) => Sent`
+pub(crate) struct Send;
+
+impl Function for Send {
+    #[inline]
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let payload = checked(arguments.payload(1)?)?;
+        let Some(pid) = arguments.pid(0) else { return Ok(raw::integer(arguments.env, Sent::Refused as i32)) };
+        let (sent, schedule) = state.host.while_sending(|| state.runtime.try_send(pid, payload).is_ok());
+        let sent = match (sent, schedule) {
+            (_, true) => Sent::AcceptedSchedule,
+            (true, false) => Sent::Accepted,
+            (false, false) => Sent::Refused,
+        };
+        Ok(raw::integer(arguments.env, sent as i32))
+    }
+}
+
+fn checked(payload: Payload) -> Result<Payload, Error> {
+    if payload.len() > LENGTH_MAX {
+        return Err(Error::invalid(format!("a message has at most {LENGTH_MAX} bytes, not {}", payload.len())));
+    }
+    Ok(payload)
+}
+
+/// `spawn(slot, budget) => pid`
+pub(crate) struct Spawn;
+
+impl Function for Spawn {
+    #[inline]
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let behaviour = state.slots.borrow_mut().behaviour(arguments.index(0), &state.host);
+        let options =
+            SpawnOptions { budget: arguments.index(1), lane: state.lane.id(), ..SpawnOptions::default() };
+        let pid = state.runtime.spawn_shared(behaviour, options)?;
+        Ok(raw::number(arguments.env, raw::number_of(pid)))
+    }
+}
+
+/// `fill() => boolean`: ends the batch before and fills the frame anew; false: nothing to do, go to sleep.
+pub(crate) struct Fill;
+
+impl Function for Fill {
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let Ok(mut batch) = state.batch.try_borrow_mut() else { return Ok(raw::boolean(arguments.env, false)) };
+        let more = state.is_open() && makers::while_stepping(state, || batch.fill(state));
+        Ok(raw::boolean(arguments.env, more))
+    }
+}
+
+/// `settle(turn, handled)`: the batch ends here; what was not handled goes back.
+pub(crate) struct Settle;
+
+impl Function for Settle {
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let (turn, handled) = (arguments.index(0) as usize, arguments.index(1) as usize);
+        state.batch.borrow_mut().settle(turn, handled);
+        Ok(UNDEFINED)
+    }
+}
+
+/// `crash(turn, message, failure)`: a handler threw.
+pub(crate) struct Crash;
+
+impl Function for Crash {
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let (turn, message) = (arguments.index(0) as usize, arguments.index(1) as usize);
+        state.batch.borrow_mut().crash(turn, message, arguments.crash(2));
+        Ok(UNDEFINED)
+    }
+}
+
+/// `suspend(turn, message) => token`: a handler returned a promise.
+pub(crate) struct Suspend;
+
+impl Function for Suspend {
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let (turn, message) = (arguments.index(0) as usize, arguments.index(1) as usize);
+        let token = state.batch.borrow_mut().suspend(state, turn, message);
+        Ok(raw::number(arguments.env, token.map_or(f64::NAN, f64::from)))
+    }
+}
+
+/// `answer(turn, message, data)`: what a handler returned for an ask.
+pub(crate) struct Answer;
+
+impl Function for Answer {
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let (turn, message) = (arguments.index(0) as usize, arguments.index(1) as usize);
+        let payload = checked(arguments.payload(2)?)?;
+        let reply = state.batch.borrow_mut().reply(turn, message);
+        if let Some(reply) = reply {
+            reply.send(payload);
+        }
+        Ok(UNDEFINED)
+    }
+}
+
+/// `refuse(turn, message, failure)`: what a handler returned for an ask is no answer.
+pub(crate) struct Refuse;
+
+impl Function for Refuse {
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let (turn, message) = (arguments.index(0) as usize, arguments.index(1) as usize);
+        let reply = state.batch.borrow_mut().reply(turn, message);
+        if let Some(reply) = reply {
+            reply.fail(arguments.failure(2));
+        }
+        Ok(UNDEFINED)
+    }
+}
+
+/// `resume(token, data?)`: the promise of a handler was fulfilled; the data answer the message if it was an ask.
+pub(crate) struct Resume;
+
+impl Function for Resume {
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let payload = arguments.payload(1).and_then(checked);
+        let suspended = state.suspended.borrow_mut().take(arguments.index(0));
+        let Some(suspended) = suspended else { return Ok(UNDEFINED) };
+        match (suspended.reply, payload) {
+            (Some(reply), Ok(payload)) => reply.send(payload),
+            (Some(reply), Err(error)) => reply.fail(iris_core::Failure::new("TypeError", error.message())),
+            (None, _) => {}
+        }
+        let (suspension, host) = (suspended.suspension, &state.host);
+        let ((), schedule) = host.while_sending(|| suspension.resume(Flow::Continue));
+        Ok(raw::boolean(arguments.env, schedule))
+    }
+}
+
+/// `resumeCrashed(token, failure)`: the promise of a handler was rejected.
+pub(crate) struct ResumeCrashed;
+
+impl Function for ResumeCrashed {
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let suspended = state.suspended.borrow_mut().take(arguments.index(0));
+        let Some(suspended) = suspended else { return Ok(raw::boolean(arguments.env, false)) };
+        if let Some(reply) = suspended.reply {
+            reply.fail(arguments.failure(1));
+        }
+        suspended.suspension.resume(Flow::Stop(arguments.crash(1)));
+        Ok(raw::boolean(arguments.env, true))
+    }
+}
+
+/// `ask(pid, data, seconds, number) => schedule`: the answer comes as an event with the number.
+pub(crate) struct Ask;
+
+impl Function for Ask {
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let payload = checked(arguments.payload(1)?)?;
+        let number = arguments.index(3);
+        let seconds = arguments.number(2);
+        let pid = arguments.pid(0).ok_or_else(|| Error::no_process(arguments.number(0)))?;
+        let timeout = Duration::try_from_secs_f64(seconds).ok();
+        let host = std::sync::Arc::clone(&state.host);
+        let completion = Box::new(move |result| host.post(Event::Answered { ask: number, result }));
+        let options = AskOptions { timeout, context: None };
+        let (handle, schedule) =
+            state.host.while_sending(|| state.runtime.ask_with(pid, payload, options, completion));
+        let mut asks = state.asks.borrow_mut();
+        let index = number as usize;
+        if index >= asks.len() {
+            asks.resize_with(index + 1, || None);
+        }
+        asks[index] = Some(handle);
+        Ok(raw::boolean(arguments.env, schedule))
+    }
+}
+
+/// `cancelAsk(number)`: nobody waits for the answer any more; true: no event comes.
+pub(crate) struct CancelAsk;
+
+impl Function for CancelAsk {
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let handle = state.asks.borrow_mut().get_mut(arguments.index(0) as usize).and_then(Option::take);
+        let cancelled = handle.is_some_and(|handle| handle.cancel());
+        Ok(raw::boolean(arguments.env, cancelled))
+    }
+}
+
+/// `askError(number) => "kind\0message"`
+pub(crate) struct AskError;
+
+impl Function for AskError {
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let error = state.errors.borrow_mut().take(arguments.index(0));
+        let error = error.unwrap_or_else(|| Error::new(ErrorKind::AskFailed, "the ask failed"));
+        Ok(raw::text(arguments.env, &format!("{}\0{}", error.kind().name(), error.message())))
+    }
+}
+
+/// `receive(mailbox) => Found`
+pub(crate) struct Receive;
+
+impl Function for Receive {
+    #[inline]
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let found = state.mail.borrow_mut().receive(state, arguments.index(0));
+        Ok(raw::integer(arguments.env, found as i32))
+    }
+}
+
+/// `reply(mailbox, number, data) => boolean`: answers an ask that a pull actor received.
+pub(crate) struct Reply;
+
+impl Function for Reply {
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let payload = checked(arguments.payload(2)?)?;
+        let reply = state.mail.borrow_mut().take_reply(arguments.index(0), arguments.index(1));
+        let awaited = reply.as_ref().is_some_and(iris_core::Reply::is_awaited);
+        if let Some(reply) = reply {
+            reply.send(payload);
+        }
+        Ok(raw::boolean(arguments.env, awaited))
+    }
+}
+
+/// `mailboxSize(pid, turn, message) => number`, negative where there is no such actor. Messages that are in the batch
+/// and not begun count: `turn` and `message` say how far JavaScript is.
+pub(crate) struct MailboxSize;
+
+impl Function for MailboxSize {
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let pid = arguments.pid(0);
+        let size = pid.and_then(|pid| Some((pid, state.runtime.mailbox_size(pid)?)));
+        let Some((pid, queued)) = size else { return Ok(raw::number(arguments.env, -1.0)) };
+        let held = state.batch.try_borrow().map_or(0, |batch| {
+            batch.waiting(pid, arguments.index(1) as usize, arguments.index(2) as usize)
+        });
+        #[expect(clippy::cast_precision_loss, reason = "a queue is shorter than 2^52")]
+        Ok(raw::number(arguments.env, (queued + held) as f64))
+    }
+}
+
+/// `turnPid(turn) => pid`, zero where there is none.
+pub(crate) struct TurnPid;
+
+impl Function for TurnPid {
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let pid = state.batch.try_borrow().ok().and_then(|batch| batch.pid(arguments.index(0) as usize));
+        Ok(raw::number(arguments.env, pid.map_or(0.0, raw::number_of)))
+    }
+}

@@ -1,0 +1,177 @@
+//! State: what the binding keeps for one runtime on its JavaScript thread.
+
+use std::cell::{Cell, RefCell};
+use std::ptr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use iris_core::{AskHandle, Error, HostedLane, Runtime, Reply, ShutdownReport, StartDone, Suspension};
+use napi::sys;
+
+use crate::batch::Batch;
+use crate::frame::Frame;
+use crate::host::{Host, LaneBell};
+use crate::mail::Mail;
+use crate::raw::{Env, Keep, Value};
+use crate::shelf::Shelf;
+use crate::slots::Slots;
+
+/// How often the lane of a JavaScript thread that is gone is looked after.
+const DRAIN_PAUSE: Duration = Duration::from_millis(1);
+
+/// One runtime, as its JavaScript thread sees it. Everything in cells is touched on that thread alone.
+pub(crate) struct State {
+    pub(crate) env: Env,
+    pub(crate) runtime: Runtime,
+    pub(crate) lane: Arc<HostedLane>,
+    pub(crate) host: Arc<Host>,
+    pub(crate) slots: RefCell<Slots>,
+    pub(crate) batch: RefCell<Batch>,
+    pub(crate) mail: RefCell<Mail>,
+    pub(crate) frame: Frame,
+    pub(crate) asks: RefCell<Vec<Option<AskHandle>>>,
+    /// Handlers whose promise is not settled yet.
+    pub(crate) suspended: RefCell<Shelf<Suspended>>,
+    /// Replacements a supervisor waits for.
+    pub(crate) starts: RefCell<Shelf<StartDone>>,
+    /// Errors of asks, until JavaScript reads them.
+    pub(crate) errors: RefCell<Shelf<Error>>,
+    /// Reports of shutdowns, until JavaScript reads them.
+    pub(crate) reports: RefCell<Shelf<ShutdownReport>>,
+    /// Calls the maker in a slot: `(slot) => slot of the handler made | failure text`.
+    pub(crate) make: Keep,
+    /// The class of errors.
+    pub(crate) error_class: Keep,
+    holds: Cell<bool>,
+    open: Cell<bool>,
+}
+
+/// An async handler under way.
+pub(crate) struct Suspended {
+    pub(crate) suspension: Suspension,
+    pub(crate) reply: Option<Reply>,
+}
+
+/// The values JavaScript shares with a runtime.
+pub(crate) struct Shared {
+    /// Called when there is something to drain.
+    pub(crate) wake: Value,
+    /// See [`State::make`].
+    pub(crate) make: Value,
+    /// `new (code, message)`
+    pub(crate) error_class: Value,
+    /// A `Uint32Array`, see [`Frame`].
+    pub(crate) frame: Value,
+    /// Arrays for the parts of a batch and of a received message, see [`Parcels`](crate::parcels::Parcels).
+    pub(crate) parts: Value,
+    pub(crate) mail_parts: Value,
+}
+
+impl State {
+    pub(crate) fn new(env: Env, shared: &Shared) -> napi::Result<Rc<Self>> {
+        let host = Host::new(env, shared.wake)?;
+        let opened = Runtime::new().and_then(|runtime| {
+            let lane = runtime.add_lane(Arc::new(LaneBell(Arc::clone(&host))))?;
+            Ok((runtime, lane))
+        });
+        let (runtime, lane) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                host.detach();
+                crate::raw::throw(env, shared.error_class, &error);
+                return Err(napi::Error::new(napi::Status::PendingException, String::new()));
+            }
+        };
+        // Nothing is ready yet: the first ready actor wakes the drain.
+        let _asleep = lane.try_sleep();
+        let state = Rc::new(Self {
+            env,
+            runtime,
+            lane,
+            host,
+            slots: RefCell::default(),
+            batch: RefCell::new(Batch::new(env, shared.parts)),
+            mail: RefCell::new(Mail::new(env, shared.mail_parts)),
+            frame: Frame::new(env, shared.frame)?,
+            asks: RefCell::default(),
+            suspended: RefCell::default(),
+            starts: RefCell::default(),
+            errors: RefCell::default(),
+            reports: RefCell::default(),
+            make: Keep::new(env, shared.make),
+            error_class: Keep::new(env, shared.error_class),
+            holds: Cell::new(false),
+            open: Cell::new(true),
+        });
+        // SAFETY: the count given to the hook is taken back by it, or by `close`, which removes it.
+        unsafe {
+            let data = Rc::into_raw(Rc::clone(&state)).cast_mut().cast();
+            napi::check_status!(sys::napi_add_env_cleanup_hook(env, Some(env_ends), data))?;
+        }
+        Ok(state)
+    }
+
+    /// Keeps the process alive, or no longer.
+    pub(crate) fn hold(&self, alive: bool) {
+        if self.holds.replace(alive) != alive {
+            self.host.hold(self.env, alive);
+        }
+    }
+
+    /// Whether the runtime was not closed yet.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.get()
+    }
+
+    /// Lets go of everything: the runtime is shut down, or the environment ends.
+    pub(crate) fn close(&self) {
+        if !self.open.replace(false) {
+            return;
+        }
+        // SAFETY: the hook was added in `new` with this pointer; once removed its count is ours to drop.
+        unsafe {
+            let data: *const Self = ptr::from_ref(self);
+            sys::napi_remove_env_cleanup_hook(self.env, Some(env_ends), data.cast_mut().cast());
+            Rc::decrement_strong_count(data);
+        }
+        self.let_go();
+    }
+
+    fn let_go(&self) {
+        self.hold(false);
+        self.host.detach();
+        // Borrowed only where the process exits within a function that a native call has called.
+        if let Ok(mut batch) = self.batch.try_borrow_mut() {
+            batch.abandon();
+        }
+        if let Ok(mut mail) = self.mail.try_borrow_mut() {
+            mail.clear();
+        }
+        self.suspended.borrow_mut().clear();
+        self.starts.borrow_mut().clear();
+        self.asks.borrow_mut().clear();
+        self.errors.borrow_mut().clear();
+    }
+}
+
+/// The environment ends: the process exits or a worker thread is over. No JavaScript runs any more.
+unsafe extern "C" fn env_ends(data: *mut std::ffi::c_void) {
+    // SAFETY: the count was given by `State::new`; Node calls a hook once, on the JavaScript thread.
+    let state = unsafe { Rc::from_raw(data.cast::<State>().cast_const()) };
+    state.open.set(false);
+    state.let_go();
+    // Actors that are ready end when they are stepped. Nobody else does that any more; their behaviour calls nothing.
+    let (over, lane) = (AtomicBool::new(false), &*state.lane);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Acquire) {
+                let _left = lane.drain(Instant::now() + DRAIN_PAUSE);
+                std::thread::park_timeout(DRAIN_PAUSE);
+            }
+        });
+        state.runtime.shutdown(Duration::ZERO);
+        over.store(true, Ordering::Release);
+    });
+}

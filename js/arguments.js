@@ -1,0 +1,103 @@
+// Arguments: checks that name what is wrong before anything reaches the native side.
+'use strict'
+
+const { inspect } = require('node:util')
+
+const { invalid } = require('./errors.js')
+
+/** Messages a turn where none is asked for. */
+const BUDGET_DEFAULT = 100
+/** The largest number a counted argument may have. */
+const COUNT_MAX = 0xffff_ffff
+/** The longest time-out of a timer of Node; longer ones would fire at once. */
+const TIMEOUT_MS_MAX = 0x7fff_ffff
+
+function show(value) {
+  return inspect(value, { depth: 0, breakLength: Infinity })
+}
+
+function callable(value, what) {
+  if (typeof value !== 'function') throw invalid(`${what} must be a function, not ${show(value)}`)
+  return value
+}
+
+function count(value, what, least = 1) {
+  if (!Number.isInteger(value) || value < least || value > COUNT_MAX) {
+    throw invalid(`${what} must be an integer from ${least} to ${COUNT_MAX}, not ${show(value)}`)
+  }
+  return value
+}
+
+function optionalCount(value, what, least = 1) {
+  return value === undefined || value === null ? undefined : count(value, what, least)
+}
+
+function budgetOf(value) {
+  return value === undefined || value === null ? BUDGET_DEFAULT : count(value, 'budget')
+}
+
+function pidOf(value, what = 'pid') {
+  if (typeof value !== 'number') throw invalid(`${what} must be a number, not ${show(value)}`)
+  return value
+}
+
+function optionalPid(value, what) {
+  return value === undefined || value === null ? undefined : pidOf(value, what)
+}
+
+function textOf(value, what) {
+  if (typeof value !== 'string') throw invalid(`${what} must be a string, not ${show(value)}`)
+  return value
+}
+
+function optionalText(value, what) {
+  return value === undefined || value === null ? undefined : textOf(value, what)
+}
+
+function milliseconds(value, what) {
+  if (typeof value !== 'number' || !(value >= 0) || value > Number.MAX_SAFE_INTEGER) {
+    throw invalid(`${what} must be a number of milliseconds of at least 0, not ${show(value)}`)
+  }
+  return Math.ceil(value)
+}
+
+/** A time-out in seconds as milliseconds; undefined where there is none. */
+function timeoutOf(seconds, what = 'timeout') {
+  if (seconds === undefined || seconds === null || seconds === Infinity) return undefined
+  if (typeof seconds !== 'number' || !(seconds >= 0)) {
+    throw invalid(`${what} must be a number of seconds of at least 0, not ${show(seconds)}`)
+  }
+  return Math.min(seconds * 1000, TIMEOUT_MS_MAX)
+}
+
+function optionsOf(value, what = 'options') {
+  if (value === undefined || value === null) return {}
+  if (typeof value !== 'object') throw invalid(`${what} must be an object, not ${show(value)}`)
+  return value
+}
+
+function signalOf(options) {
+  const signal = options?.signal
+  if (signal === undefined || signal === null) return undefined
+  if (typeof signal !== 'object' || typeof signal.aborted !== 'boolean') {
+    throw invalid(`signal must be an AbortSignal, not ${show(signal)}`)
+  }
+  return signal
+}
+
+module.exports = {
+  BUDGET_DEFAULT,
+  budgetOf,
+  callable,
+  count,
+  milliseconds,
+  optionalCount,
+  optionalPid,
+  optionalText,
+  optionsOf,
+  pidOf,
+  show,
+  signalOf,
+  textOf,
+  timeoutOf,
+}

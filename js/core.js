@@ -1,0 +1,159 @@
+// Core: one runtime's parts on this thread, shared by the files that make up NodeRuntime.
+'use strict'
+
+const { Asks } = require('./asks.js')
+const { Native } = require('./binding.js')
+const { Drain } = require('./drain.js')
+const { ErrorCode, IrisError, describe } = require('./errors.js')
+const f = require('./frame.js')
+const { Handlers } = require('./handlers.js')
+const { Log } = require('./log.js')
+const { Pulls } = require('./pulls.js')
+const { Tickets } = require('./waiting.js')
+
+class Core {
+  #keepsAlive = true
+  #held = false
+  #settling = false
+
+  constructor(logger) {
+    const parts = []
+    this.mailParts = []
+    this.mailSlab = undefined
+    this.frame = new Uint32Array(Native.frameWords())
+    this.handlers = new Handlers()
+    this.log = new Log(logger)
+    this.native = new Native({
+      wake: () => this.drain.run(),
+      make: (slot) => this.#make(slot),
+      errorClass: IrisError,
+      frame: this.frame,
+      parts,
+      mailParts: this.mailParts,
+    })
+    this.hot = this.native.hot()
+    this.signals = new Uint32Array(this.native.signals())
+    this.asks = new Asks(this)
+    this.pulls = new Pulls(this)
+    this.drain = new Drain(this, parts)
+    this.joins = new Tickets()
+    this.watches = new Tickets()
+    this.factories = new Tickets()
+    this.closes = new Tickets()
+    /** Called after each drain: sends that wait for room try again. */
+    this.waitingForRoom = new Set()
+    this.closing = undefined
+    this.closed = false
+  }
+
+  checkOpen() {
+    if (this.closed) throw new IrisError(ErrorCode.RuntimeClosed, 'the runtime is closed')
+  }
+
+  /** An actor lives: the process stays. */
+  hold() {
+    if (this.#held || !this.#keepsAlive) return
+    this.#held = true
+    this.native.hold(true)
+  }
+
+  /** Looks whether anything still keeps the process alive, once, after what is being done now. */
+  settleHold() {
+    if (!this.#held || this.#settling) return
+    this.#settling = true
+    queueMicrotask(() => {
+      this.#settling = false
+      if (this.closed || !this.#held || this.native.liveActors() > 0) return
+      this.#held = false
+      this.native.hold(false)
+    })
+  }
+
+  keepAlive(yes) {
+    this.#keepsAlive = yes
+    if (this.closed) return
+    if (yes) {
+      if (this.native.liveActors() > 0) this.hold()
+    } else if (this.#held) {
+      this.#held = false
+      this.native.hold(false)
+    }
+  }
+
+  logCrash(pid, error) {
+    this.log.crash(pid, error)
+  }
+
+  /** Makes the handler of an actor that is restarted in place. */
+  #make(slot) {
+    try {
+      const handler = this.handlers.list[slot]()
+      if (typeof handler !== 'function') throw new TypeError('the maker of a handler returned no function')
+      return this.handlers.own(handler)
+    } catch (error) {
+      return describe(error)
+    }
+  }
+
+  afterDrain() {
+    for (const attempt of this.waitingForRoom) attempt()
+  }
+
+  /** What the native side tells and Drain leaves to others. */
+  event(kind, number, detail) {
+    switch (kind) {
+      case f.EXITED:
+        this.joins.take(number)?.resolve(true)
+        break
+      case f.OBSERVED:
+        this.watches.take(number)?.()
+        break
+      case f.START:
+        queueMicrotask(() => this.#startReplacement(number, detail))
+        break
+      case f.FACTORY_GONE:
+        this.factories.take(number)
+        this.settleHold()
+        break
+      case f.EMPTY:
+        this.settleHold()
+        break
+      case f.CLOSED:
+        this.#end(number, detail)
+        break
+      default:
+        throw new Error(`unknown event ${kind}`)
+    }
+  }
+
+  async #startReplacement(factory, token) {
+    try {
+      const pid = await this.factories.get(factory)()
+      if (typeof pid !== 'number') throw new TypeError('the factory of a replacement returned no pid')
+      this.native.startDone(token, pid, undefined)
+    } catch (error) {
+      this.log.factory(error)
+      this.native.startDone(token, undefined, describe(error))
+    }
+  }
+
+  shutdown(seconds) {
+    if (this.closing === undefined) {
+      this.closing = new Promise((resolve) => {
+        this.native.shutdown(seconds, this.closes.add(resolve))
+      })
+    }
+    return this.closing
+  }
+
+  #end(number, detail) {
+    const resolve = this.closes.take(number)
+    const report = this.native.takeReport(detail)
+    this.closed = true
+    this.pulls.close()
+    this.native.release()
+    resolve(report)
+  }
+}
+
+module.exports = { Core }

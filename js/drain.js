@@ -1,0 +1,204 @@
+// Drain: runs the handlers of ready actors on the JavaScript thread, a batch at a time, and lets the event loop breathe.
+'use strict'
+
+const { describe } = require('./errors.js')
+const f = require('./frame.js')
+const { Slice } = require('./slice.js')
+
+/** Node's own class behind Buffer: a view made with it is a Buffer and costs a third of `Buffer.from`. */
+const FastBuffer = Buffer[Symbol.species]
+/** What an ask is answered with where a handler returns nothing. */
+const NOTHING = Buffer.alloc(0)
+
+const { FIRST_TURN, FIRST_EVENT, EVENT_WORDS, FLAGGED, LENGTH, NEXT_SLAB, OWN_PART, WANTS_REPLY } = f
+
+class Drain {
+  #core
+  #hot
+  #frame
+  #parts
+  #handlers
+  #signals
+  #slab
+  #part = 0
+  #slice = new Slice()
+  #running = false
+  #scheduled = false
+  #immediate = () => {
+    this.#scheduled = false
+    this.run()
+  }
+
+  constructor(core, parts) {
+    this.#core = core
+    this.#hot = core.hot
+    this.#frame = core.frame
+    this.#parts = parts
+    this.#handlers = core.handlers.list
+    this.#signals = core.signals
+    /** The place in the batch: which turn and message is being handled; -1 outside of handlers. */
+    this.turn = -1
+    this.index = 0
+  }
+
+  /** Sees to it that a drain comes, once, after what the event loop has to do now. */
+  schedule() {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(this.#immediate)
+  }
+
+  /** Handles what is there, for a slice at most. */
+  run() {
+    if (this.#running) return
+    this.#running = true
+    const hot = this.#hot
+    const parts = this.#parts
+    try {
+      this.#slice.begin()
+      this.#core.pulls.drained()
+      for (;;) {
+        if (parts.length > 1) parts.length = 1
+        if (!hot.fill()) break
+        this.#part = 0
+        this.#slab = parts[0]
+        if (this.#frame[f.EVENTS] > 0) this.#events()
+        if (this.#turns()) {
+          this.schedule()
+          break
+        }
+      }
+      this.#core.afterDrain()
+    } finally {
+      this.turn = -1
+      this.#running = false
+    }
+  }
+
+  /** Calls the handlers of the batch; true when the slice is over. */
+  #turns() {
+    const frame = this.#frame
+    const handlers = this.#handlers
+    const signals = this.#signals
+    const slice = this.#slice
+    const seen = frame[f.INTERRUPTS]
+    const turns = frame[f.TURNS]
+    let slab = this.#slab
+    let at = FIRST_TURN
+    for (let turn = 0; turn < turns; turn++) {
+      const handler = handlers[frame[at]]
+      const count = frame[at + 1]
+      at += 2
+      this.turn = turn
+      for (let index = 0; index < count; index++, at += 2) {
+        const over = slice.tick()
+        if (over || signals[0] !== seen) {
+          this.#hot.settle(turn, index)
+          return over
+        }
+        this.index = index
+        const size = frame[at + 1]
+        let message
+        if (size < FLAGGED) {
+          message = new FastBuffer(slab, frame[at], size)
+        } else {
+          message = this.view(frame[at], size)
+          slab = this.#slab
+        }
+        let result
+        try {
+          result = handler(message)
+        } catch (error) {
+          this.#crashed(turn, index, error)
+          at += (count - index) * 2
+          break
+        }
+        if ((result !== undefined || size >= FLAGGED) && this.#returned(turn, index, size, result)) {
+          at += (count - index) * 2
+          break
+        }
+      }
+    }
+    this.turn = -1
+    return false
+  }
+
+  /** The bytes at a place of the batch. Places must be read in order. */
+  view(offset, size) {
+    if (size & OWN_PART) return new FastBuffer(this.#parts[++this.#part], 0, size & LENGTH)
+    if (size & NEXT_SLAB) this.#slab = this.#parts[++this.#part]
+    return new FastBuffer(this.#slab, offset, size & LENGTH)
+  }
+
+  #crashed(turn, index, error) {
+    const pid = this.#hot.turnPid(turn)
+    this.#hot.crash(turn, index, describe(error))
+    this.#core.logCrash(pid, error)
+  }
+
+  /** A handler returned something, or is to answer; true when its turn is over. */
+  #returned(turn, index, size, result) {
+    const asked = (size & WANTS_REPLY) !== 0
+    if (result !== undefined && result !== null && typeof result.then === 'function') {
+      return this.#suspend(turn, index, asked, result)
+    }
+    if (asked) this.#answer(turn, index, result)
+    return false
+  }
+
+  #answer(turn, index, result) {
+    try {
+      this.#hot.answer(turn, index, result ?? NOTHING)
+    } catch (error) {
+      this.#hot.refuse(turn, index, describe(new TypeError(error.message)))
+    }
+  }
+
+  #suspend(turn, index, asked, promise) {
+    const hot = this.#hot
+    const pid = hot.turnPid(turn)
+    const token = hot.suspend(turn, index)
+    const fulfilled = (value) => {
+      if (hot.resume(token, asked ? (value ?? NOTHING) : NOTHING)) this.schedule()
+    }
+    const rejected = (error) => {
+      if (!hot.resumeCrashed(token, describe(error))) return
+      this.schedule()
+      this.#core.logCrash(pid, error)
+    }
+    try {
+      promise.then(fulfilled, rejected)
+    } catch (error) {
+      rejected(error)
+    }
+    return true
+  }
+
+  /** Tells the parts of the binding what happened. Nothing here calls a user's function. */
+  #events() {
+    const frame = this.#frame
+    const core = this.#core
+    const end = FIRST_EVENT + frame[f.EVENTS] * EVENT_WORDS
+    for (let at = FIRST_EVENT; at < end; at += EVENT_WORDS) {
+      const number = frame[at + 1]
+      switch (frame[at]) {
+        case f.ANSWERED:
+          core.asks.answered(number, this.view(frame[at + 2], frame[at + 3]))
+          break
+        case f.FAILED:
+          core.asks.failed(number, frame[at + 2])
+          break
+        case f.MAIL:
+          core.pulls.mail(number)
+          break
+        case f.SLOT_FREE:
+          core.handlers.release(number)
+          break
+        default:
+          core.event(frame[at], number, frame[at + 2])
+      }
+    }
+  }
+}
+
+module.exports = { Drain, FastBuffer, NOTHING }

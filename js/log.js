@@ -1,0 +1,53 @@
+// Log: tells a person of failures, on the console unless the runtime was given something else.
+'use strict'
+
+/** Lines a second; beyond them failures are only counted, so that a storm of crashes stays readable. */
+const LINES_MAX = 10
+
+class Log {
+  #logger
+  #since = 0
+  #lines = 0
+  #suppressed = 0
+
+  constructor(logger) {
+    this.#logger = logger
+  }
+
+  crash(pid, error) {
+    this.#error(`iris: actor ${pid} crashed:`, error)
+  }
+
+  factory(error) {
+    this.#error('iris: a factory failed to make a replacement:', error)
+  }
+
+  #error(message, error) {
+    const logger = this.#logger
+    if (logger === null) return
+    const now = performance.now()
+    if (now - this.#since > 1000) {
+      const suppressed = this.#suppressed
+      this.#since = now
+      this.#lines = 0
+      this.#suppressed = 0
+      if (suppressed > 0) this.#write(`iris: ${suppressed} more failures in the last second were not logged`)
+    }
+    if (++this.#lines > LINES_MAX) {
+      this.#suppressed++
+      return
+    }
+    this.#write(message, error)
+  }
+
+  /** A logger that fails is no reason to end anything. */
+  #write(...parts) {
+    try {
+      this.#logger.error(...parts)
+    } catch {
+      // There is nobody left to tell.
+    }
+  }
+}
+
+module.exports = { Log }

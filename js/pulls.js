@@ -1,0 +1,133 @@
+// Pulls: the pull actors of one runtime, from their function's first call to their end.
+'use strict'
+
+const { describe } = require('./errors.js')
+const f = require('./frame.js')
+const { Mailbox, deliver, end } = require('./mailbox.js')
+const { Slice } = require('./slice.js')
+
+class Pulls {
+  #core
+  #byNumber = new Map()
+  #byPid = new Map()
+  #later = new Set()
+
+  constructor(core) {
+    this.#core = core
+    /** Changes with each drain: a pull actor's budget counts from there. */
+    this.epoch = 0
+    this.slice = new Slice()
+  }
+
+  /** Spawns a pull actor; `maker` makes its function anew at each restart. */
+  spawn(handler, choices, maker) {
+    const core = this.#core
+    const slot = core.handlers.own(handler)
+    let spawned
+    try {
+      spawned = core.native.spawnPull(slot, choices)
+    } catch (error) {
+      core.handlers.release(slot)
+      throw error
+    }
+    const { pid, mailbox: number } = spawned
+    const mailbox = new Mailbox(core, number, pid, choices.budget)
+    const actor = { pid, number, mailbox, handler, maker, undecided: false }
+    this.#byNumber.set(number, actor)
+    this.#byPid.set(pid, actor)
+    core.hold()
+    queueMicrotask(() => this.#run(actor))
+    return pid
+  }
+
+  /** The number of a pull actor's mailbox. */
+  numberOf(pid) {
+    return this.#byPid.get(pid)?.number
+  }
+
+  /** A mailbox's reader must wait until the event loop had its turn. */
+  later(mailbox) {
+    this.#later.add(mailbox)
+    this.#core.drain.schedule()
+  }
+
+  /** A drain begins: budgets and slice begin anew, and who had to wait goes on. */
+  drained() {
+    this.epoch++
+    if (this.#byNumber.size === 0) return
+    this.slice.begin()
+    if (this.#later.size === 0) return
+    const mailboxes = [...this.#later]
+    this.#later.clear()
+    for (const mailbox of mailboxes) mailbox[deliver]()
+  }
+
+  /** The native side has something for this mailbox. */
+  mail(number) {
+    const actor = this.#byNumber.get(number)
+    if (actor === undefined) return
+    if (!actor.undecided) return actor.mailbox[deliver]()
+    actor.undecided = false
+    this.#follow(actor, this.#core.native.resumeMail(number))
+  }
+
+  #run(actor) {
+    let running
+    try {
+      running = Promise.resolve(actor.handler(actor.mailbox))
+    } catch (error) {
+      running = Promise.reject(error)
+    }
+    running.then(
+      () => this.#finished(actor, undefined),
+      (error) => {
+        this.#core.logCrash(actor.pid, error)
+        this.#finished(actor, describe(error))
+      },
+    )
+  }
+
+  #finished(actor, failure) {
+    if (!this.#byNumber.has(actor.number)) return
+    this.#follow(actor, this.#core.native.finishMail(actor.number, failure))
+  }
+
+  #follow(actor, fate) {
+    switch (fate) {
+      case f.RESTARTED:
+        return this.#restart(actor)
+      case f.SWAPPED:
+        actor.handler = this.#core.handlers.list[this.#core.frame[f.RECEIVED]]
+        return queueMicrotask(() => this.#run(actor))
+      case f.WAITING:
+        actor.undecided = true
+        return undefined
+      default:
+        this.#byNumber.delete(actor.number)
+        this.#byPid.delete(actor.pid)
+        actor.mailbox[end]()
+        return this.#core.settleHold()
+    }
+  }
+
+  #restart(actor) {
+    queueMicrotask(() => {
+      try {
+        if (actor.maker !== undefined) actor.handler = actor.maker()
+      } catch (error) {
+        this.#core.logCrash(actor.pid, error)
+        return this.#finished(actor, describe(error))
+      }
+      return this.#run(actor)
+    })
+  }
+
+  /** The runtime is closed: nothing comes any more. */
+  close() {
+    for (const actor of this.#byNumber.values()) actor.mailbox[end]()
+    this.#byNumber.clear()
+    this.#byPid.clear()
+  }
+}
+
+module.exports = { Pulls }

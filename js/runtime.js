@@ -1,0 +1,235 @@
+// NodeRuntime: actors of one process on this JavaScript thread. index.d.ts documents every method.
+'use strict'
+
+const args = require('./arguments.js')
+const { ActorRef } = require('./actor-ref.js')
+const { Core } = require('./core.js')
+const { invalid } = require('./errors.js')
+const f = require('./frame.js')
+const { addMethods } = require('./groups.js')
+const { inspection } = require('./inspect.js')
+const { core } = require('./key.js')
+const { names } = require('./names.js')
+const { observed } = require('./observed.js')
+const { supervision } = require('./supervision.js')
+const { timers } = require('./timers.js')
+const { Waiting } = require('./waiting.js')
+
+class NodeRuntime {
+  #core
+  #hot
+  #handlers
+
+  constructor(options) {
+    const { logger = console } = args.optionsOf(options)
+    if (logger !== null && typeof logger?.error !== 'function') {
+      throw invalid('logger must have a method error, or be null')
+    }
+    this.#core = new Core(logger)
+    this.#hot = this.#core.hot
+    this.#handlers = this.#core.handlers
+    Object.defineProperty(this, core, { value: this.#core })
+  }
+
+  // Spawning
+
+  spawn(handler, budget) {
+    args.callable(handler, 'handler')
+    const pid = this.#hot.spawn(this.#handlers.shared(handler), args.budgetOf(budget))
+    this.#core.hold()
+    return pid
+  }
+
+  /** Spawns a push actor with options; the other kinds of spawn are this with some of them. */
+  #spawn(handler, choices) {
+    args.callable(handler, 'handler')
+    const pid = this.#core.native.spawnWith(this.#handlers.shared(handler), choices)
+    this.#core.hold()
+    return pid
+  }
+
+  spawnWithMailbox(handler, budget) {
+    return this.#core.pulls.spawn(args.callable(handler, 'handler'), { budget: args.budgetOf(budget) })
+  }
+
+  spawnChild(parent, handler, budget) {
+    return this.#spawn(handler, { parent: args.pidOf(parent, 'parent'), budget: args.budgetOf(budget) })
+  }
+
+  spawnChildWithMailbox(parent, handler, budget) {
+    const choices = { parent: args.pidOf(parent, 'parent'), budget: args.budgetOf(budget) }
+    return this.#core.pulls.spawn(args.callable(handler, 'handler'), choices)
+  }
+
+  spawnChildPool(parent, handler, workers, budget) {
+    args.count(workers, 'workers')
+    return Array.from({ length: workers }, () => this.spawnChild(parent, handler, budget))
+  }
+
+  spawnBounded(handler, budget, capacity) {
+    const choices = { budget: args.budgetOf(budget), capacity: args.count(capacity, 'capacity') }
+    return this.#spawn(handler, choices)
+  }
+
+  spawnVirtual(handler, budget, idleTimeoutMs) {
+    const idle = idleTimeoutMs === undefined || idleTimeoutMs === null
+    const choices = { budget: args.budgetOf(budget) }
+    if (!idle) choices.idleTimeoutMs = args.count(idleTimeoutMs, 'idleTimeoutMs')
+    return this.#spawn(handler, choices)
+  }
+
+  spawnObservedHandler(budget) {
+    const pid = this.#core.native.spawnObserved(args.budgetOf(budget))
+    this.#core.hold()
+    return pid
+  }
+
+  spawnWithPathObserved(budget, path) {
+    const pid = this.#core.native.spawnObserved(args.budgetOf(budget), args.textOf(path, 'path'))
+    this.#core.hold()
+    return pid
+  }
+
+  // Sending
+
+  send(pid, data) {
+    const sent = this.#hot.send(pid, data)
+    if (sent === f.ACCEPTED_SCHEDULE) this.#core.drain.schedule()
+    return sent !== f.REFUSED
+  }
+
+  sendMany(pid, messages) {
+    let accepted = 0
+    for (const message of messages) {
+      if (!this.send(pid, message)) break
+      accepted++
+    }
+    return accepted
+  }
+
+  sendNamed(name, data) {
+    const pid = this.#core.native.whereis(args.textOf(name, 'name'))
+    return pid !== 0 && this.send(pid, data)
+  }
+
+  sendWhenRoom(pid, data, options) {
+    return new Promise((resolve, reject) => {
+      if (this.send(pid, data) || !this.isAlive(pid)) return resolve(this.isAlive(pid))
+      const { waitingForRoom } = this.#core
+      const timeoutMs = args.timeoutOf(args.optionsOf(options).timeout)
+      const signal = args.signalOf(options)
+      if (signal?.aborted) throw signal.reason
+      const onEnd = () => waitingForRoom.delete(attempt)
+      const waiting = new Waiting({ timeoutMs, signal, onTimeout: () => false, onEnd })
+      const attempt = () => {
+        const sent = this.send(pid, data)
+        if (!sent && this.isAlive(pid)) return
+        onEnd()
+        waiting.resolve(sent)
+      }
+      waitingForRoom.add(attempt)
+      waiting.promise.then(resolve, reject)
+    })
+  }
+
+  ask(pid, data, options) {
+    return this.#core.asks.ask(pid, data, options)
+  }
+
+  actorRef(pid) {
+    return new ActorRef(this, args.pidOf(pid))
+  }
+
+  mailboxSize(pid) {
+    const { drain } = this.#core
+    const size = this.#hot.mailboxSize(args.pidOf(pid), drain.turn < 0 ? 0 : drain.turn, drain.index)
+    return size < 0 ? null : size
+  }
+
+  setOverflowPolicy(pid, policy, target) {
+    args.textOf(policy, 'policy')
+    this.#core.native.setOverflow(args.pidOf(pid), policy, args.optionalPid(target, 'target'))
+  }
+
+  // Code
+
+  hotSwap(pid, handler) {
+    args.callable(handler, 'handler')
+    const { native, pulls } = this.#core
+    const mailbox = pulls.numberOf(args.pidOf(pid))
+    if (mailbox === undefined) return native.hotSwap(pid, this.#handlers.shared(handler))
+    return native.hotSwapPull(mailbox, pid, this.#handlers.own(handler))
+  }
+
+  behaviorVersion(pid) {
+    return this.#core.native.behaviorVersion(args.pidOf(pid))
+  }
+
+  rollbackBehavior(pid, steps = 1) {
+    return this.#core.native.rollbackBehavior(args.pidOf(pid), args.count(steps, 'steps'))
+  }
+
+  // Ending
+
+  stop(pid) {
+    const stopped = this.#core.native.stop(args.pidOf(pid))
+    this.#core.settleHold()
+    return stopped
+  }
+
+  isAlive(pid) {
+    return this.#core.native.isAlive(args.pidOf(pid))
+  }
+
+  async join(pid, seconds, options) {
+    args.pidOf(pid)
+    const timeoutMs = args.timeoutOf(seconds)
+    const signal = args.signalOf(args.optionsOf(options))
+    if (signal?.aborted) throw signal.reason
+    const { joins, native } = this.#core
+    if (this.#core.closed) return true
+    let number
+    const waiting = new Waiting({ timeoutMs, signal, onTimeout: () => false, onEnd: () => joins.take(number) })
+    number = joins.add(waiting)
+    native.watchExit(pid, number)
+    return waiting.promise
+  }
+
+  currentPid() {
+    const { drain } = this.#core
+    if (drain.turn < 0) return null
+    return this.#hot.turnPid(drain.turn) || null
+  }
+
+  shutdown(seconds = 5) {
+    return this.#core.shutdown((args.timeoutOf(seconds, 'seconds') ?? -1000) / 1000)
+  }
+
+  async close() {
+    await this.#core.shutdown(0)
+  }
+
+  async [Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')]() {
+    await this.close()
+  }
+
+  get closed() {
+    return this.#core.closed
+  }
+
+  // The process
+
+  ref() {
+    this.#core.keepAlive(true)
+    return this
+  }
+
+  unref() {
+    this.#core.keepAlive(false)
+    return this
+  }
+}
+
+addMethods(NodeRuntime, names, timers, supervision, observed, inspection)
+
+module.exports = { NodeRuntime }

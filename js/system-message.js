@@ -1,0 +1,23 @@
+// SystemMessage: a notice of the runtime, as pull and observed actors get it.
+'use strict'
+
+class SystemMessage {
+  constructor(notice) {
+    this.typeName = notice.typeName
+    this.fromPid = notice.fromPid ?? null
+    this.targetPid = notice.targetPid ?? null
+    this.reason = notice.reason ?? null
+    this.metadata = metadataOf(notice)
+  }
+}
+
+function metadataOf({ failure, monitor, data }) {
+  if (failure === undefined && monitor === undefined && data === undefined) return null
+  const metadata = {}
+  if (failure !== undefined) [metadata.type, metadata.message, metadata.traceback] = failure
+  if (monitor !== undefined) metadata.monitor = monitor
+  if (data !== undefined) metadata.data = data
+  return metadata
+}
+
+module.exports = { SystemMessage }
