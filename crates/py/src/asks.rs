@@ -1,0 +1,149 @@
+//! Asks: questions to actors, awaited on an event loop or waited for by a thread.
+
+use std::sync::Arc;
+
+use iris_core::{AskOptions, Error, ErrorKind, Payload, Pid};
+use parking_lot::Mutex;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::carried;
+use crate::errors::{raise, raise_kind};
+use crate::payload;
+use crate::pid::PidArgument;
+use crate::runtime::Runtime;
+use crate::shared::Shared;
+use crate::wait::{self, Bell};
+
+#[pymethods]
+impl Runtime {
+    /// Ask an actor and await its answer.
+    ///
+    /// A push handler answers with what it returns (bytes-like; `None` is `b""`), a pull actor with `mailbox.reply`.
+    /// The answer is there at the event loop's next round where the actor runs on this loop.
+    ///
+    /// Args:
+    ///     pid: the actor.
+    ///     data: any bytes-like object.
+    ///     timeout: seconds; `None` waits for ever. An ask that timed out is not executed if it still waits.
+    ///
+    /// Returns:
+    ///     A future of the running event loop, with `bytes`.
+    ///
+    /// Raises:
+    ///     AskTimeoutError: no answer in time.
+    ///     AskFailedError: the actor crashed, ended, or answered with something that is not bytes.
+    ///     NoProcessError: no such actor.
+    ///     MailboxFullError: its mailbox refused the message.
+    ///
+    /// Example:
+    ///     >>> import asyncio, iris
+    ///     >>> async def main():
+    ///     ...     async with iris.Runtime() as rt:
+    ///     ...         return await rt.ask(rt.spawn(bytes.upper), b"hello")
+    ///     >>> asyncio.run(main())
+    ///     b'HELLO'
+    #[pyo3(signature = (pid, data, timeout=5.0))]
+    fn ask<'py>(
+        &self,
+        pid: PidArgument,
+        data: &Bound<'py, PyAny>,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        ask(&self.shared, pid.get(), data, timeout)
+    }
+
+    /// Ask an actor and block this thread until it answers. As `ask`; lets other Python threads run, Ctrl-C works.
+    ///
+    /// Raises:
+    ///     WouldDeadlockError: an actor asks itself.
+    ///
+    /// Example:
+    ///     >>> import iris
+    ///     >>> with iris.Runtime() as rt:
+    ///     ...     rt.ask_blocking(rt.spawn(bytes.upper), b"hello", timeout=2.0)
+    ///     b'HELLO'
+    #[pyo3(signature = (pid, data, timeout=5.0))]
+    fn ask_blocking<'py>(
+        &self,
+        pid: PidArgument,
+        data: &Bound<'py, PyAny>,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        ask_blocking(&self.shared, pid.get(), data, timeout)
+    }
+}
+
+fn options(py: Python<'_>, shared: &Shared, timeout: Option<f64>) -> PyResult<AskOptions> {
+    let mut options = AskOptions { timeout: wait::timeout(timeout)?, context: None };
+    if shared.contextvars {
+        options.context = Some(Box::new(carried::copy(py)?));
+    }
+    Ok(options)
+}
+
+/// Asks; a future of the running loop.
+pub(crate) fn ask<'py>(
+    shared: &Arc<Shared>,
+    pid: Option<Pid>,
+    data: &Bound<'py, PyAny>,
+    timeout: Option<f64>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = data.py();
+    let core = shared.core()?;
+    let payload = payload::from_python(data)?;
+    let options = options(py, shared, timeout)?;
+    let Some(lane) = shared.loops.running(py, shared)? else {
+        return Err(PyRuntimeError::new_err("ask needs a running event loop; use ask_blocking in a thread"));
+    };
+    let future = lane.create_future(py)?;
+    let (that, answered) = (Arc::clone(&lane), future.clone().unbind());
+    match pid {
+        None => lane.answer(answered, Err(nobody())),
+        Some(pid) => {
+            core.ask_with(pid, payload, options, Box::new(move |outcome| that.answer(answered, outcome)));
+        }
+    }
+    Ok(future)
+}
+
+/// Asks, and waits.
+pub(crate) fn ask_blocking<'py>(
+    shared: &Arc<Shared>,
+    pid: Option<Pid>,
+    data: &Bound<'py, PyAny>,
+    timeout: Option<f64>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let py = data.py();
+    let core = shared.core()?;
+    let payload = payload::from_python(data)?;
+    let options = options(py, shared, timeout)?;
+    let Some(pid) = pid else { return Err(raise(nobody())) };
+    if iris_core::current() == Some(pid) {
+        let message = format!("actor {pid} would wait for its own answer");
+        return Err(raise_kind(ErrorKind::WouldDeadlock, &message));
+    }
+    let answer: Arc<Mutex<Option<Result<Payload, Error>>>> = Arc::default();
+    let bell = Bell::new();
+    let (slot, ringer) = (Arc::clone(&answer), Arc::clone(&bell));
+    let completion = move |outcome| {
+        *slot.lock() = Some(outcome);
+        ringer.ring();
+    };
+    let handle = core.ask_with(pid, payload, options, Box::new(completion));
+    if let Err(error) = bell.wait(py, shared, None) {
+        handle.cancel();
+        return Err(error);
+    }
+    let outcome = answer.lock().take();
+    match outcome {
+        Some(Ok(payload)) => Ok(payload::into_python(py, payload)),
+        Some(Err(error)) => Err(raise(error)),
+        None => Err(raise_kind(ErrorKind::AskFailed, "the ask ended without an answer")),
+    }
+}
+
+fn nobody() -> Error {
+    Error::new(ErrorKind::NoProcess, "no live actor has this pid")
+}

@@ -1,0 +1,132 @@
+//! Async turn: one message of an `async def` push handler, as a task on an event loop.
+
+use std::sync::Arc;
+
+use iris_core::{Context, ExitReason, Flow, Reply, Suspension};
+use parking_lot::Mutex;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::behaviour;
+use crate::carried::Carried;
+use crate::eventloop::{Job, LoopLane};
+use crate::pull_async::task_reason;
+use crate::shared::Shared;
+
+/// The task, once it is made; and whether it is to be cancelled.
+#[derive(Default)]
+struct TaskSlot {
+    task: Option<Py<PyAny>>,
+    cancelled: bool,
+}
+
+/// Hands the coroutine to the loop that runs here, or to the runtime's own. The caller suspends the actor.
+pub(crate) fn start(
+    shared: &Arc<Shared>,
+    context: &Context<'_>,
+    coroutine: &Bound<'_, PyAny>,
+    reply: Option<Reply>,
+    carried: Option<Box<Carried>>,
+) -> PyResult<()> {
+    let py = coroutine.py();
+    let lane = match shared.loops.running(py, shared)? {
+        Some(lane) => lane,
+        None => shared.loops.own(py, shared)?,
+    };
+    let slot = Arc::new(Mutex::new(TaskSlot::default()));
+    let (cancelled, canceller) = (Arc::clone(&slot), Arc::clone(&lane));
+    let suspension = context.suspend(Box::new(move || cancel(&cancelled, &canceller)));
+    let end = TurnEnd { suspension: Mutex::new(Some(suspension)), reply: Mutex::new(reply) };
+    let end = Py::new(py, end)?;
+    if lane.is_here() {
+        return make_task(&lane, coroutine, carried, end.bind(py), &slot);
+    }
+    let coroutine = coroutine.clone().unbind();
+    let that = Arc::clone(&lane);
+    lane.post(Job::Call(Box::new(move |py| {
+        if let Err(error) = make_task(&that, coroutine.bind(py), carried, end.bind(py), &slot) {
+            end.get().fail(py, &error);
+        }
+    })));
+    Ok(())
+}
+
+fn make_task(
+    lane: &LoopLane,
+    coroutine: &Bound<'_, PyAny>,
+    carried: Option<Box<Carried>>,
+    end: &Bound<'_, TurnEnd>,
+    slot: &Mutex<TaskSlot>,
+) -> PyResult<()> {
+    let py = coroutine.py();
+    let keywords = PyDict::new(py);
+    if let Some(carried) = carried {
+        keywords.set_item(intern!(py, "context"), carried.0)?;
+    }
+    let create = intern!(py, "create_task");
+    let task = lane.event_loop(py).call_method(create, (coroutine,), Some(&keywords))?;
+    task.call_method1(intern!(py, "add_done_callback"), (end,))?;
+    let cancelled = {
+        let mut slot = slot.lock();
+        slot.task = Some(task.clone().unbind());
+        slot.cancelled
+    };
+    if cancelled {
+        task.call_method0(intern!(py, "cancel"))?;
+    }
+    Ok(())
+}
+
+/// The actor ended while its task ran: on any thread.
+fn cancel(slot: &Mutex<TaskSlot>, lane: &Arc<LoopLane>) {
+    let task = {
+        let mut slot = slot.lock();
+        slot.cancelled = true;
+        slot.task.take()
+    };
+    if let Some(task) = task {
+        lane.post(Job::Call(Box::new(move |py| {
+            // A task that is done already needs no cancel.
+            drop(task.call_method0(py, intern!(py, "cancel")));
+        })));
+    }
+}
+
+/// What the loop calls when the task is done.
+#[pyclass(frozen, module = "iris._iris")]
+struct TurnEnd {
+    suspension: Mutex<Option<Suspension>>,
+    reply: Mutex<Option<Reply>>,
+}
+
+#[pymethods]
+impl TurnEnd {
+    fn __call__(&self, task: &Bound<'_, PyAny>) {
+        let py = task.py();
+        let Some(suspension) = self.suspension.lock().take() else { return };
+        let reply = self.reply.lock().take();
+        let flow = match task_reason(task, suspension.pid()) {
+            ExitReason::Normal => {
+                if let Ok(result) = task.call_method0(intern!(py, "result")) {
+                    behaviour::answer(&result, reply);
+                }
+                Flow::Continue
+            }
+            reason => {
+                behaviour::fail(reply, &reason);
+                Flow::Stop(reason)
+            }
+        };
+        suspension.resume(flow);
+    }
+}
+
+impl TurnEnd {
+    fn fail(&self, py: Python<'_>, error: &PyErr) {
+        let Some(suspension) = self.suspension.lock().take() else { return };
+        let reason = crate::crash::reason(py, suspension.pid(), error);
+        behaviour::fail(self.reply.lock().take(), &reason);
+        suspension.resume(Flow::Stop(reason));
+    }
+}

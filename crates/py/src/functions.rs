@@ -1,0 +1,34 @@
+//! Functions: what each pull actor was spawned with, kept so that its first swap can be rolled back.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use iris_core::Pid;
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+
+use crate::pull::Function;
+
+/// The first function of each live pull actor.
+#[derive(Default)]
+pub(crate) struct Functions {
+    first: Mutex<HashMap<Pid, Py<PyAny>>>,
+}
+
+impl Functions {
+    pub(crate) fn add(&self, pid: Pid, function: Py<PyAny>) {
+        self.first.lock().insert(pid, function);
+    }
+
+    pub(crate) fn forget(&self, pid: Pid) {
+        // Dropped after the lock is released: the function's end may run Python code.
+        let function = self.first.lock().remove(&pid);
+        drop(function);
+    }
+
+    pub(crate) fn get(&self, py: Python<'_>, pid: Pid) -> Option<Arc<dyn Any + Send + Sync>> {
+        let function = self.first.lock().get(&pid).map(|function| function.clone_ref(py))?;
+        Some(Arc::new(Function(function)))
+    }
+}

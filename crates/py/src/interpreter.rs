@@ -1,0 +1,206 @@
+//! The interpreter seen from our threads: who of them is inside it, how they leave at exit, and what a fork leaves.
+//!
+//! A thread of ours counts in `INSIDE` from before it asks for the GIL until after it gave the GIL up. `exit` raises
+//! `EXITING` and waits, without the GIL, until the count is zero or its patience ends. A thread that wants in looks at
+//! `EXITING` after it has counted itself, so either `exit` sees the count or the thread sees the flag: nobody asks for
+//! the GIL of an interpreter that is finalising. Threads stuck inside user code at that moment are ended by CPython
+//! below 3.14 with a forced unwind; [`call`] stops that unwind before it reaches Rust frames and parks the thread.
+
+use std::cell::Cell;
+use std::os::raw::c_char;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+static FORKS: AtomicU32 = AtomicU32::new(0);
+static EXITING: AtomicBool = AtomicBool::new(false);
+static INSIDE: AtomicUsize = AtomicUsize::new(0);
+static LEFT: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
+
+thread_local! {
+    static OURS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// How many forks lie between the first process and this one.
+pub(crate) fn forks() -> u32 {
+    FORKS.load(Ordering::Relaxed)
+}
+
+/// Called in a forked child: no thread but this one is left.
+pub(crate) fn forked() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+    INSIDE.store(0, Ordering::SeqCst);
+    OURS.set(false);
+}
+
+/// Whether the process is ending.
+pub(crate) fn is_exiting() -> bool {
+    EXITING.load(Ordering::SeqCst)
+}
+
+/// Whether this thread was started by the binding.
+pub(crate) fn is_ours() -> bool {
+    OURS.get()
+}
+
+/// Attaches a thread of ours for as long as `body` runs, keeping its thread state over every [`detached`] in it.
+pub(crate) fn attach<R>(gate: Option<&Mutex<()>>, body: impl FnOnce(Python<'_>) -> R) -> R {
+    OURS.set(true);
+    let pass = gate.map(Mutex::lock);
+    enter();
+    let result = Python::attach(|py| {
+        drop(pass);
+        body(py)
+    });
+    leave();
+    result
+}
+
+/// Gives the GIL up while `wait` runs.
+pub(crate) fn detached<R: Send>(py: Python<'_>, wait: impl FnOnce() -> R + Send) -> R {
+    if !is_ours() {
+        return py.detach(wait);
+    }
+    py.detach(|| {
+        leave();
+        let result = wait();
+        enter();
+        result
+    })
+}
+
+/// Gives the GIL up while `wait` runs, and asks for it back through `gate`: of many threads woken at once, only one
+/// stands in the interpreter's own queue, whose cost grows with its length.
+pub(crate) fn detached_through<R: Send>(
+    py: Python<'_>,
+    gate: &Mutex<()>,
+    wait: impl FnOnce() -> R + Send,
+) -> R {
+    if !is_ours() {
+        return py.detach(wait);
+    }
+    let result = detached(py, || {
+        let result = wait();
+        std::mem::forget(gate.lock());
+        result
+    });
+    // SAFETY: locked and forgotten just above, on this thread.
+    unsafe { gate.force_unlock() };
+    result
+}
+
+/// Raises the exit flag and waits until our threads are out of the interpreter, or the patience ends.
+pub(crate) fn exit(py: Python<'_>, patience: Duration) {
+    EXITING.store(true, Ordering::SeqCst);
+    let deadline = Instant::now() + patience;
+    py.detach(|| {
+        let (mutex, left) = &LEFT;
+        let mut guard = mutex.lock();
+        while INSIDE.load(Ordering::SeqCst) > 0 {
+            if left.wait_until(&mut guard, deadline).timed_out() {
+                return;
+            }
+        }
+    });
+}
+
+fn enter() {
+    INSIDE.fetch_add(1, Ordering::SeqCst);
+    if is_exiting() {
+        leave();
+        hang();
+    }
+}
+
+fn leave() {
+    INSIDE.fetch_sub(1, Ordering::SeqCst);
+    if is_exiting() {
+        let (mutex, left) = &LEFT;
+        let _guard = mutex.lock();
+        left.notify_all();
+    }
+}
+
+/// The end of a thread that must not touch the interpreter any more; the process ends without it.
+fn hang() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
+struct HangOnUnwind;
+
+impl Drop for HangOnUnwind {
+    fn drop(&mut self) {
+        hang();
+    }
+}
+
+type Vectorcall = unsafe extern "C-unwind" fn(
+    *mut ffi::PyObject,
+    *const *mut ffi::PyObject,
+    usize,
+    *mut ffi::PyObject,
+) -> *mut ffi::PyObject;
+
+/// Calls user code with one argument. Where CPython ends the thread inside that call, the thread parks instead.
+#[inline]
+pub(crate) fn call<'py>(
+    callable: &Bound<'py, PyAny>,
+    argument: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    // One free slot before the argument: bound methods put `self` there instead of copying the arguments.
+    let arguments = [std::ptr::null_mut(), argument.as_ptr()];
+    // SAFETY: one argument follows the free slot that the offset flag promises.
+    unsafe { vectorcall(callable, arguments.as_ptr().add(1), 1 | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET) }
+}
+
+/// Calls user code without arguments, as [`call`] does.
+pub(crate) fn call_empty<'py>(callable: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let arguments: [*mut ffi::PyObject; 1] = [std::ptr::null_mut()];
+    // SAFETY: no argument is promised.
+    unsafe { vectorcall(callable, arguments.as_ptr().add(1), ffi::PY_VECTORCALL_ARGUMENTS_OFFSET) }
+}
+
+#[inline]
+unsafe fn vectorcall<'py>(
+    callable: &Bound<'py, PyAny>,
+    arguments: *const *mut ffi::PyObject,
+    count: usize,
+) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: the same function, declared so that an unwind through it is defined.
+    let function = unsafe {
+        std::mem::transmute::<unsafe extern "C" fn(_, _, _, _) -> _, Vectorcall>(ffi::PyObject_Vectorcall)
+    };
+    let guard = HangOnUnwind;
+    // SAFETY: the thread is attached, `callable` is alive, the caller vouches for the arguments.
+    let result = unsafe { function(callable.as_ptr(), arguments, count, std::ptr::null_mut()) };
+    std::mem::forget(guard);
+    // SAFETY: a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(callable.py(), result) }
+}
+
+/// Whether this thread holds the GIL, whoever attached it.
+pub(crate) fn holds_gil() -> bool {
+    // SAFETY: always safe to call.
+    unsafe { ffi::PyGILState_Check() == 1 }
+}
+
+/// The identity `threading.get_ident` gives this thread.
+pub(crate) fn thread_ident() -> u64 {
+    // SAFETY: always safe to call.
+    unsafe { ffi::PyThread_get_thread_ident() as u64 }
+}
+
+/// A module that is imported already, without importing it.
+pub(crate) fn loaded_module<'py>(py: Python<'py>, name: &std::ffi::CStr) -> Option<Bound<'py, PyAny>> {
+    // SAFETY: attached; both calls give borrowed references.
+    unsafe {
+        let modules = ffi::PyImport_GetModuleDict();
+        let module = ffi::PyDict_GetItemString(modules, name.as_ptr().cast::<c_char>());
+        Bound::from_borrowed_ptr_or_opt(py, module)
+    }
+}

@@ -1,0 +1,61 @@
+//! `iris._iris`: the native half of the Python face. It converts, calls the core, and converts back.
+
+mod async_turn;
+mod asks;
+mod behaviour;
+mod buffers;
+mod carried;
+mod crash;
+mod errors;
+mod eventloop;
+mod functions;
+mod inbox;
+mod inspect;
+mod interpreter;
+mod lane;
+mod names;
+mod observed;
+mod parker;
+mod payload;
+mod pid;
+mod pull;
+mod pull_async;
+mod refs;
+mod release_gil;
+mod runtime;
+mod shared;
+mod spawn;
+mod supervise;
+mod system;
+mod timers;
+mod wait;
+mod wakefd;
+mod words;
+
+use pyo3::prelude::*;
+
+/// Messages are allocated on one thread and freed on another, which glibc's allocator does slowly.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The version of the product.
+#[pyfunction]
+fn version() -> &'static str {
+    iris_core::version()
+}
+
+/// The native module of Iris; use `iris`.
+#[pymodule(gil_used = false)]
+fn _iris(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<runtime::Runtime>()?;
+    module.add_class::<refs::PyActorRef>()?;
+    module.add_class::<pull::PyMailbox>()?;
+    module.add_class::<pull_async::AsyncMailbox>()?;
+    module.add_class::<system::PySystemMessage>()?;
+    module.add_function(wrap_pyfunction!(version, module)?)?;
+    module.add_function(wrap_pyfunction!(buffers::allocate_buffer, module)?)?;
+    module.add_function(wrap_pyfunction!(errors::error_kinds, module)?)?;
+    module.add_function(wrap_pyfunction!(shared::exit, module)?)?;
+    module.add_function(wrap_pyfunction!(shared::forked_child, module)?)?;
+    Ok(())
+}

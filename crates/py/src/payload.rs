@@ -1,0 +1,85 @@
+//! Payload: Python's bytes objects kept as they are in mailboxes, and other buffers copied once.
+
+use std::ptr::NonNull;
+
+use iris_core::{HostBytes, Payload};
+use pyo3::exceptions::PyTypeError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+/// A `bytes` object in a mailbox.
+pub(crate) struct KeptBytes(pub(crate) Py<PyBytes>);
+
+// SAFETY: a bytes object is immutable and does not move, so it may be read without the GIL while a reference is owned;
+// dropping `Py` without the GIL puts the reference aside until a thread is attached.
+unsafe impl HostBytes for KeptBytes {
+    fn into_raw(self) -> NonNull<()> {
+        // SAFETY: `Py` is never null.
+        unsafe { NonNull::new_unchecked(self.0.into_ptr()).cast() }
+    }
+
+    unsafe fn from_raw(raw: NonNull<()>) -> Self {
+        // SAFETY: the pointer is an owned reference to a bytes object. The token only proves attachment, which taking
+        // ownership of a reference does not need.
+        unsafe {
+            let object = Bound::from_owned_ptr(Python::assume_attached(), raw.as_ptr().cast());
+            Self(object.cast_into_unchecked::<PyBytes>().unbind())
+        }
+    }
+
+    unsafe fn slice<'a>(raw: NonNull<()>) -> &'a [u8] {
+        let object = raw.as_ptr().cast::<ffi::PyObject>();
+        // SAFETY: a live bytes object; its size and data never change.
+        unsafe {
+            let length = usize::try_from(ffi::Py_SIZE(object)).unwrap_or_default();
+            std::slice::from_raw_parts(ffi::PyBytes_AS_STRING(object).cast(), length)
+        }
+    }
+}
+
+/// The payload of any bytes-like object: `bytes` itself is kept, everything else is copied once.
+#[inline]
+pub(crate) fn from_python(data: &Bound<'_, PyAny>) -> PyResult<Payload> {
+    Ok(Payload::host(KeptBytes(as_bytes(data)?)))
+}
+
+/// The object itself if it is `bytes`, else a copy of its buffer.
+#[inline]
+pub(crate) fn as_bytes(data: &Bound<'_, PyAny>) -> PyResult<Py<PyBytes>> {
+    match data.cast_exact::<PyBytes>() {
+        Ok(bytes) => Ok(bytes.clone().unbind()),
+        Err(_) => copy_buffer(data),
+    }
+}
+
+#[cold]
+fn copy_buffer(data: &Bound<'_, PyAny>) -> PyResult<Py<PyBytes>> {
+    let py = data.py();
+    if let Ok(bytes) = data.cast::<PyBytes>() {
+        return Ok(bytes.clone().unbind());
+    }
+    // SAFETY: the object is alive; a failed look-up reports itself as an exception.
+    let is_buffer = unsafe { ffi::PyObject_CheckBuffer(data.as_ptr()) } == 1;
+    if !is_buffer {
+        let name = data.get_type().name()?;
+        return Err(PyTypeError::new_err(format!("a bytes-like object is required, not '{name}'")));
+    }
+    // SAFETY: attached, and the object is alive; `bytes(buffer)` copies whatever its layout.
+    let bytes = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyBytes_FromObject(data.as_ptr()))? };
+    Ok(bytes.cast_into::<PyBytes>()?.unbind())
+}
+
+/// The bytes object a handler gets: the sender's own where it came from Python.
+#[inline]
+pub(crate) fn into_python(py: Python<'_>, payload: Payload) -> Bound<'_, PyBytes> {
+    match payload.into_host::<KeptBytes>() {
+        Ok(kept) => kept.0.into_bound(py),
+        Err(other) => PyBytes::new(py, other.as_slice()),
+    }
+}
+
+/// A bytes object for a message that stays where it is.
+pub(crate) fn look_at<'py>(py: Python<'py>, payload: &Payload) -> Bound<'py, PyBytes> {
+    PyBytes::new(py, payload.as_slice())
+}

@@ -1,0 +1,463 @@
+//! Async pull actors: an `async def` function on an event loop that takes messages from an `AsyncMailbox`.
+//!
+//! The function is one task. `recv` gives a small awaitable of our own: each step of it looks into the mailbox and, where
+//! nothing is there, hands the loop a bare future that the waiter resolves. No task, queue or callback per message.
+
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use iris_core::{ExitReason, Finish, Pid, PullMailbox, SpawnOptions, Waiter};
+use parking_lot::Mutex;
+use pyo3::exceptions::PyStopIteration;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::crash;
+use crate::errors::{OrRaise, invalid};
+use crate::eventloop::{Job, LoopLane};
+use crate::inbox::{Found, Inbox};
+use crate::interpreter;
+use crate::pull::Function;
+use crate::shared::Shared;
+use crate::wait;
+
+/// How an async pull actor is woken: through its loop, which resolves the future its task waits on.
+pub(crate) struct AsyncWaiter {
+    this: Weak<AsyncWaiter>,
+    lane: Arc<LoopLane>,
+    future: Mutex<Option<Py<PyAny>>>,
+}
+
+impl AsyncWaiter {
+    fn new(lane: Arc<LoopLane>) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self { this: Weak::clone(this), lane, future: Mutex::new(None) })
+    }
+
+    /// A waiter that resolves this future once.
+    pub(crate) fn with_future(lane: Arc<LoopLane>, future: Py<PyAny>) -> Arc<Self> {
+        let waiter = Self::new(lane);
+        *waiter.future.lock() = Some(future);
+        waiter
+    }
+
+    /// Resolves the future, on the loop's thread.
+    pub(crate) fn resolve(&self, py: Python<'_>) {
+        let future = self.future.lock().take();
+        if let Some(future) = future {
+            finish_future(future.bind(py));
+        }
+    }
+}
+
+impl Waiter for AsyncWaiter {
+    fn wake(&self) {
+        if let Some(this) = self.this.upgrade() {
+            self.lane.post(Job::Wake(this));
+        }
+    }
+}
+
+fn finish_future(future: &Bound<'_, PyAny>) {
+    let py = future.py();
+    let done = future.call_method0(intern!(py, "done")).and_then(|done| done.is_truthy());
+    if matches!(done, Ok(false)) {
+        // Of a closed loop nobody waits.
+        drop(future.call_method1(intern!(py, "set_result"), (py.None(),)));
+    }
+}
+
+/// The messages of one `async def` pull actor, for its own function.
+///
+/// As `Mailbox`, with `await`: `await mailbox.recv()`. Also an async iterator that ends when the actor is told to stop.
+///
+/// Example:
+///     >>> import iris
+///     >>> async def double(mailbox):
+///     ...     async for message in mailbox:
+///     ...         mailbox.reply(message, message * 2)
+///     >>> with iris.Runtime() as rt:
+///     ...     rt.ask_blocking(rt.spawn_with_mailbox(double), b"ab")
+///     b'abab'
+#[pyclass(frozen, name = "AsyncMailbox", module = "iris")]
+pub(crate) struct AsyncMailbox {
+    inbox: Inbox,
+    waiter: Arc<AsyncWaiter>,
+}
+
+#[pymethods]
+impl AsyncMailbox {
+    /// The actor's pid.
+    #[getter]
+    fn pid(&self) -> u64 {
+        self.inbox.pid.get()
+    }
+
+    /// Take the oldest message, waiting for one.
+    ///
+    /// Args:
+    ///     timeout: seconds to wait; `None` waits for ever.
+    ///
+    /// Returns:
+    ///     An awaitable of `bytes`, a `PySystemMessage`, or `None` on time-out and when the actor was told to stop.
+    #[pyo3(signature = (timeout=None))]
+    fn recv(slf: Bound<'_, Self>, timeout: Option<f64>) -> PyResult<Receive> {
+        Receive::new(slf, Want::One, timeout)
+    }
+
+    /// Take what is there, up to `max` messages, waiting for the first one.
+    ///
+    /// Args:
+    ///     max: most messages to take, at least 1.
+    ///     timeout: seconds to wait for the first message; `None` waits for ever.
+    ///
+    /// Returns:
+    ///     An awaitable of a list, oldest first; empty on time-out and when the actor was told to stop.
+    #[pyo3(signature = (max, timeout=None))]
+    fn recv_many(slf: Bound<'_, Self>, max: usize, timeout: Option<f64>) -> PyResult<Receive> {
+        if max == 0 {
+            return Err(invalid("max must be at least 1 message"));
+        }
+        Receive::new(slf, Want::Many(max), timeout)
+    }
+
+    /// Take the first message for which `matcher(message)` is true, waiting for one. The others keep their order.
+    ///
+    /// Args:
+    ///     matcher: called with each message, oldest first; what it raises is raised here, and nothing is taken.
+    ///     timeout: seconds to wait; `None` waits for ever.
+    ///
+    /// Returns:
+    ///     An awaitable of the message, or of `None` on time-out and when the actor was told to stop.
+    #[pyo3(signature = (matcher, timeout=None))]
+    fn selective_recv(slf: Bound<'_, Self>, matcher: Py<PyAny>, timeout: Option<f64>) -> PyResult<Receive> {
+        Receive::new(slf, Want::Match(matcher), timeout)
+    }
+
+    /// Answer the ask that `message` came with; see `Mailbox.reply`.
+    fn reply(&self, message: &Bound<'_, PyAny>, data: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.inbox.reply(message, data)
+    }
+
+    fn __aiter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __anext__(slf: Bound<'_, Self>) -> PyResult<Receive> {
+        Receive::new(slf, Want::Next, None)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<AsyncMailbox pid={}>", self.inbox.pid.get())
+    }
+}
+
+enum Want {
+    One,
+    Next,
+    Many(usize),
+    Match(Py<PyAny>),
+}
+
+/// One wait of an async pull actor: awaitable once, and its own iterator.
+#[pyclass(module = "iris._iris")]
+pub(crate) struct Receive {
+    mailbox: Py<AsyncMailbox>,
+    want: Want,
+    deadline: Option<Instant>,
+    timer: Option<Py<PyAny>>,
+    seen: usize,
+}
+
+impl Receive {
+    fn new(mailbox: Bound<'_, AsyncMailbox>, want: Want, timeout: Option<f64>) -> PyResult<Self> {
+        let deadline = wait::deadline(timeout)?;
+        Ok(Self { mailbox: mailbox.unbind(), want, deadline, timer: None, seen: 0 })
+    }
+
+    /// What is there; `None`: nothing yet.
+    fn look<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Outcome<'py>>> {
+        let mut mailbox = self.mailbox.get().inbox.borrow()?;
+        let found = match &self.want {
+            Want::Match(matcher) => mailbox.select(matcher.bind(py), &mut self.seen)?,
+            _ => mailbox.look(py)?,
+        };
+        let Want::Many(max) = self.want else {
+            return Ok(match found {
+                Found::Message(message) => Some(Outcome::Value(message)),
+                Found::Stopped => Some(Outcome::Stopped),
+                Found::Nothing => None,
+            });
+        };
+        let messages = PyList::empty(py);
+        match found {
+            Found::Nothing => return Ok(None),
+            Found::Stopped => {}
+            Found::Message(message) => {
+                messages.append(message)?;
+                while messages.len() < max {
+                    let Found::Message(message) = mailbox.look(py)? else { break };
+                    messages.append(message)?;
+                }
+            }
+        }
+        Ok(Some(Outcome::Value(messages.into_any())))
+    }
+
+    /// Readies a wait: the future the task waits on; `None`: look again.
+    fn prepare<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let mailbox = self.mailbox.get();
+        let future = mailbox.waiter.lane.create_future(py)?;
+        let before = mailbox.waiter.future.lock().replace(future.clone().unbind());
+        drop(before);
+        let waits = mailbox.inbox.borrow()?.mailbox().is_some_and(PullMailbox::prepare_wait);
+        if !waits {
+            return Ok(None);
+        }
+        if let Some(deadline) = self.deadline
+            && self.timer.is_none()
+        {
+            let left = deadline.saturating_duration_since(Instant::now()).as_secs_f64();
+            let bell = Py::new(py, Bell { waiter: Arc::clone(&mailbox.waiter) })?;
+            let event_loop = mailbox.waiter.lane.event_loop(py);
+            self.timer = Some(event_loop.call_method1(intern!(py, "call_later"), (left, bell))?.unbind());
+        }
+        future.setattr(intern!(py, "_asyncio_future_blocking"), true)?;
+        Ok(Some(future))
+    }
+
+    fn end(&mut self, py: Python<'_>, outcome: Outcome<'_>) -> PyResult<PyErr> {
+        if let Some(timer) = self.timer.take() {
+            timer.call_method0(py, intern!(py, "cancel"))?;
+        }
+        let value = match (outcome, &self.want) {
+            (Outcome::Value(value), _) => value,
+            (Outcome::Stopped, Want::Next) => {
+                return Ok(pyo3::exceptions::PyStopAsyncIteration::new_err(()));
+            }
+            (Outcome::Stopped, Want::Many(_)) => PyList::empty(py).into_any(),
+            (Outcome::Stopped, Want::One | Want::Match(_)) => py.None().into_bound(py),
+        };
+        Ok(PyStopIteration::new_err((value.unbind(),)))
+    }
+}
+
+enum Outcome<'py> {
+    Value(Bound<'py, PyAny>),
+    Stopped,
+}
+
+#[pymethods]
+impl Receive {
+    fn __await__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        loop {
+            if let Some(mailbox) = self.mailbox.get().inbox.borrow()?.mailbox() {
+                mailbox.end_wait();
+            }
+            if let Some(outcome) = self.look(py)? {
+                return Err(self.end(py, outcome)?);
+            }
+            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Err(self.end(py, Outcome::Stopped)?);
+            }
+            if let Some(future) = self.prepare(py)? {
+                return Ok(future);
+            }
+        }
+    }
+}
+
+/// What the loop calls when a wait's time is over.
+#[pyclass(frozen, module = "iris._iris")]
+struct Bell {
+    waiter: Arc<AsyncWaiter>,
+}
+
+#[pymethods]
+impl Bell {
+    fn __call__(&self, py: Python<'_>) {
+        self.waiter.resolve(py);
+    }
+}
+
+/// What becomes of an async pull actor when its task is done.
+#[pyclass(frozen, module = "iris._iris")]
+struct TaskEnd {
+    actor: Arc<PullTask>,
+    mailbox: Py<AsyncMailbox>,
+}
+
+#[pymethods]
+impl TaskEnd {
+    fn __call__(&self, task: &Bound<'_, PyAny>) {
+        let py = task.py();
+        let pid = self.mailbox.get().inbox.pid;
+        let reason = task_reason(task, pid);
+        let taken = self.mailbox.get().inbox.borrow().ok().and_then(|mut mailbox| mailbox.take());
+        if let Some(mailbox) = taken {
+            let finish = mailbox.finish(reason);
+            self.actor.settle(py, finish, &self.mailbox.get().waiter);
+        }
+    }
+}
+
+/// Why a task ended, as an exit reason: a cancelled one was asked to.
+pub(crate) fn task_reason(task: &Bound<'_, PyAny>, pid: Pid) -> ExitReason {
+    let py = task.py();
+    let cancelled = task.call_method0(intern!(py, "cancelled")).and_then(|cancelled| cancelled.is_truthy());
+    if matches!(cancelled, Ok(true)) {
+        return ExitReason::Killed;
+    }
+    match task.call_method0(intern!(py, "exception")) {
+        Ok(error) if error.is_none() => ExitReason::Normal,
+        Ok(error) => crash::reason(py, pid, &PyErr::from_value(error)),
+        Err(error) => crash::reason(py, pid, &error),
+    }
+}
+
+/// An async pull actor: the function, or what makes it at each restart.
+pub(crate) struct PullTask {
+    shared: Arc<Shared>,
+    pid: Pid,
+    function: Mutex<Py<PyAny>>,
+    make: Option<Py<PyAny>>,
+}
+
+impl Drop for PullTask {
+    fn drop(&mut self) {
+        self.shared.functions.forget(self.pid);
+    }
+}
+
+impl PullTask {
+    /// Starts the actor on the loop that runs here, or on the runtime's own; its pid.
+    pub(crate) fn start(
+        py: Python<'_>,
+        shared: &Arc<Shared>,
+        function: Py<PyAny>,
+        make: Option<Py<PyAny>>,
+        options: SpawnOptions,
+    ) -> PyResult<u64> {
+        let lane = match shared.loops.running(py, shared)? {
+            Some(lane) => lane,
+            None => shared.loops.own(py, shared)?,
+        };
+        let waiter = AsyncWaiter::new(lane);
+        let mailbox = shared.core()?.spawn_pull(options, Arc::clone(&waiter) as _).or_raise()?;
+        let pid = mailbox.pid();
+        shared.functions.add(pid, function.clone_ref(py));
+        let actor =
+            Arc::new(Self { shared: Arc::clone(shared), pid, function: Mutex::new(function), make });
+        actor.launch(py, mailbox, &waiter);
+        Ok(pid.get())
+    }
+
+    /// Runs the function with this mailbox, on the loop's thread.
+    fn launch(self: &Arc<Self>, py: Python<'_>, mailbox: PullMailbox, waiter: &Arc<AsyncWaiter>) {
+        if waiter.lane.is_here() {
+            return self.run(py, mailbox, waiter);
+        }
+        let (actor, that) = (Arc::clone(self), Arc::clone(waiter));
+        waiter.lane.post(Job::Call(Box::new(move |py| actor.run(py, mailbox, &that))));
+    }
+
+    fn run(self: &Arc<Self>, py: Python<'_>, mailbox: PullMailbox, waiter: &Arc<AsyncWaiter>) {
+        let pid = mailbox.pid();
+        let inbox = Inbox::new(&self.shared, mailbox);
+        let Ok(object) = Bound::new(py, AsyncMailbox { inbox, waiter: Arc::clone(waiter) }) else { return };
+        if let Err(error) = self.make_task(&object) {
+            let reason = crash::reason(py, pid, &error);
+            let taken = object.get().inbox.borrow().ok().and_then(|mut mailbox| mailbox.take());
+            if let Some(mailbox) = taken {
+                self.settle(py, mailbox.finish(reason), waiter);
+            }
+        }
+    }
+
+    fn make_task(self: &Arc<Self>, mailbox: &Bound<'_, AsyncMailbox>) -> PyResult<()> {
+        let py = mailbox.py();
+        let function = self.function.lock().clone_ref(py);
+        let coroutine = interpreter::call(function.bind(py), mailbox.as_any())?;
+        let event_loop = mailbox.get().waiter.lane.event_loop(py);
+        let task = event_loop.call_method1(intern!(py, "create_task"), (coroutine,))?;
+        let end = TaskEnd { actor: Arc::clone(self), mailbox: mailbox.clone().unbind() };
+        task.call_method1(intern!(py, "add_done_callback"), (Py::new(py, end)?,))?;
+        Ok(())
+    }
+
+    fn settle(self: &Arc<Self>, py: Python<'_>, finish: Finish, waiter: &Arc<AsyncWaiter>) {
+        let mut finish = finish;
+        loop {
+            match finish {
+                Finish::Ended => return,
+                Finish::Swapped(mailbox, function) => {
+                    if let Ok(function) = function.downcast::<Function>() {
+                        *self.function.lock() = function.0.clone_ref(py);
+                    }
+                    return self.launch(py, mailbox, waiter);
+                }
+                Finish::Restarted(mailbox) => match self.remake(py) {
+                    Ok(()) => return self.launch(py, mailbox, waiter),
+                    Err(error) => {
+                        let reason = crash::reason(py, mailbox.pid(), &error);
+                        finish = mailbox.finish(reason);
+                    }
+                },
+                Finish::Waiting(mut mailbox) => {
+                    let Ok(future) = waiter.lane.create_future(py) else { return };
+                    *waiter.future.lock() = Some(future.clone().unbind());
+                    if !mailbox.prepare_wait_for_supervisor() {
+                        finish = mailbox.resumed();
+                        continue;
+                    }
+                    let decided = Decided {
+                        actor: Arc::clone(self),
+                        waiter: Arc::clone(waiter),
+                        mailbox: Mutex::new(Some(mailbox)),
+                    };
+                    if let Ok(decided) = Py::new(py, decided) {
+                        // A loop that is closed ends its actors.
+                        drop(future.call_method1(intern!(py, "add_done_callback"), (decided,)));
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn remake(&self, py: Python<'_>) -> PyResult<()> {
+        if let Some(make) = &self.make {
+            let fresh = interpreter::call_empty(make.bind(py))?.unbind();
+            *self.function.lock() = fresh;
+        }
+        Ok(())
+    }
+}
+
+/// What the loop calls when a supervisor decided about an actor that failed.
+#[pyclass(frozen, module = "iris._iris")]
+struct Decided {
+    actor: Arc<PullTask>,
+    waiter: Arc<AsyncWaiter>,
+    mailbox: Mutex<Option<PullMailbox>>,
+}
+
+#[pymethods]
+impl Decided {
+    fn __call__(&self, future: &Bound<'_, PyAny>) {
+        let taken = self.mailbox.lock().take();
+        if let Some(mut mailbox) = taken {
+            mailbox.end_wait();
+            let finish = mailbox.resumed();
+            self.actor.settle(future.py(), finish, &self.waiter);
+        }
+    }
+}

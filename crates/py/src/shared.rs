@@ -1,0 +1,241 @@
+//! Shared: what all handles of one Runtime have in common, and the list of runtimes that exit must close.
+
+use std::mem::ManuallyDrop;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
+
+use iris_core::{Error, ErrorKind};
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+
+use crate::behaviour::HandlerCache;
+use crate::errors::{OrRaise, raise, raise_kind};
+use crate::eventloop::Loops;
+use crate::functions::Functions;
+use crate::interpreter;
+use crate::lane::PyLane;
+use crate::parker::Parker;
+use crate::release_gil::ReleaseGil;
+use crate::wait;
+
+/// Time that exit gives pull actors and handlers to return before the process ends without them.
+const EXIT_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Time that `close` gives pull actors to return.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
+
+static RUNTIMES: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
+
+/// One runtime.
+pub(crate) struct Shared {
+    core: ManuallyDrop<iris_core::Runtime>,
+    forks: u32,
+    closed: AtomicBool,
+    pub(crate) contextvars: bool,
+    /// Pull threads pass here one by one on their way back into the interpreter.
+    pub(crate) gate: Mutex<()>,
+    python_lane: OnceLock<Arc<PyLane>>,
+    python_lane_start: Mutex<()>,
+    pub(crate) loops: Loops,
+    pub(crate) release_gil: ReleaseGil,
+    pub(crate) handlers: HandlerCache,
+    pub(crate) functions: Functions,
+    /// Threads of pull actors that have not ended.
+    pub(crate) pull_threads: AtomicUsize,
+}
+
+impl Shared {
+    pub(crate) fn new(contextvars: bool) -> PyResult<Arc<Self>> {
+        let release_gil = ReleaseGil::from_environment()?;
+        let core = iris_core::Runtime::new().or_raise()?;
+        let shared = Arc::new(Self {
+            core: ManuallyDrop::new(core),
+            forks: interpreter::forks(),
+            closed: AtomicBool::new(false),
+            contextvars,
+            gate: Mutex::new(()),
+            python_lane: OnceLock::new(),
+            python_lane_start: Mutex::new(()),
+            loops: Loops::default(),
+            release_gil,
+            handlers: HandlerCache::default(),
+            functions: Functions::default(),
+            pull_threads: AtomicUsize::new(0),
+        });
+        let mut runtimes = RUNTIMES.lock();
+        runtimes.retain(|runtime| runtime.strong_count() > 0);
+        runtimes.push(Arc::downgrade(&shared));
+        Ok(shared)
+    }
+
+    /// The core's runtime, unless this is a forked child.
+    #[inline]
+    pub(crate) fn core(&self) -> PyResult<&iris_core::Runtime> {
+        if self.is_forked() { Err(forked()) } else { Ok(&self.core) }
+    }
+
+    /// The core's runtime, for threads of this process.
+    pub(crate) fn core_here(&self) -> &iris_core::Runtime {
+        &self.core
+    }
+
+    #[inline]
+    pub(crate) fn is_forked(&self) -> bool {
+        self.forks != interpreter::forks()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// The lane of plain handlers, with its thread: both made at first need.
+    pub(crate) fn python_lane(&self) -> PyResult<&Arc<PyLane>> {
+        if let Some(lane) = self.python_lane.get() {
+            return Ok(lane);
+        }
+        let _starting = self.python_lane_start.lock();
+        if let Some(lane) = self.python_lane.get() {
+            return Ok(lane);
+        }
+        let lane = PyLane::new(&self.core, "iris-python").or_raise()?;
+        lane.start_thread().map_err(|error| thread_refused(&error))?;
+        lane.start_monitor().map_err(|error| thread_refused(&error))?;
+        Ok(self.python_lane.get_or_init(|| lane))
+    }
+
+    /// Stops everything: lets actors finish for `grace`, then ends them and the binding's threads.
+    pub(crate) fn shutdown(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        grace: Duration,
+    ) -> PyResult<Option<iris_core::ShutdownReport>> {
+        let first = !self.closed.swap(true, Ordering::SeqCst);
+        let done = Arc::new(Mutex::new(None));
+        let parker = Parker::new();
+        let core = iris_core::Runtime::clone(&self.core);
+        let (slot, bell) = (Arc::clone(&done), Arc::clone(&parker));
+        let closing = move || {
+            let report = core.shutdown(grace);
+            *slot.lock() = Some(report);
+            bell.unpark();
+        };
+        std::thread::Builder::new()
+            .name("iris-shutdown".to_owned())
+            .spawn(closing)
+            .map_err(|error| thread_refused(&error))?;
+        let waited = wait::wait(py, self, &parker, None, || done.lock().is_some());
+        if first {
+            self.close_lanes();
+        }
+        waited?;
+        let report = done.lock().take();
+        Ok(report)
+    }
+
+    /// Stops everything now, and waits a moment for the threads of pull actors.
+    pub(crate) fn close(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        if self.is_closed() {
+            return Ok(());
+        }
+        self.shutdown(py, Duration::ZERO)?;
+        if iris_core::current().is_none() {
+            self.wait_for_pull_threads(py, CLOSE_PATIENCE)?;
+        }
+        Ok(())
+    }
+
+    fn close_lanes(&self) {
+        if let Some(lane) = self.python_lane.get() {
+            lane.close();
+        }
+        self.release_gil.close();
+        self.loops.close();
+    }
+
+    /// The last handle of the user is gone: ends everything without making its thread wait.
+    pub(crate) fn abandon(self: &Arc<Self>) {
+        if self.is_forked() || interpreter::is_exiting() || self.closed.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let this = Arc::clone(self);
+        let started = std::thread::Builder::new().name("iris-shutdown".to_owned()).spawn(move || {
+            this.core.shutdown(Duration::ZERO);
+            this.close_lanes();
+        });
+        drop(started);
+    }
+
+    /// Waits until the threads of pull actors have ended.
+    fn wait_for_pull_threads(self: &Arc<Self>, py: Python<'_>, patience: Duration) -> PyResult<bool> {
+        let deadline = Instant::now() + patience;
+        let ended = || self.pull_threads.load(Ordering::SeqCst) == 0;
+        let parker = Parker::new();
+        while !ended() {
+            let now = Instant::now();
+            if now >= deadline {
+                return Ok(false);
+            }
+            let look = deadline.min(now + Duration::from_millis(5));
+            wait::wait(py, self, &parker, Some(look), ended)?;
+        }
+        Ok(true)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if !self.is_forked() {
+            // SAFETY: dropped once, and nobody uses it after this.
+            unsafe { ManuallyDrop::drop(&mut self.core) }
+        }
+    }
+}
+
+/// The error of every call on a runtime that a fork left behind.
+#[cold]
+fn forked() -> PyErr {
+    raise_kind(
+        ErrorKind::ForkedRuntime,
+        "this runtime belongs to the parent process; its threads do not exist after a fork: start processes \
+         with multiprocessing's \"spawn\" method, or make a Runtime in the child",
+    )
+}
+
+/// A thread could not be started.
+pub(crate) fn thread_refused(error: &std::io::Error) -> PyErr {
+    raise(Error::new(
+        ErrorKind::LimitReached,
+        format!("the operating system refuses another thread ({error}); `async def` handlers need none"),
+    ))
+}
+
+/// Closes all runtimes of this process; registered with `atexit`.
+#[pyfunction]
+#[pyo3(name = "_exit")]
+pub(crate) fn exit(py: Python<'_>) -> PyResult<()> {
+    let runtimes: Vec<_> = std::mem::take(&mut *RUNTIMES.lock());
+    let mut runtimes: Vec<_> = runtimes.iter().filter_map(Weak::upgrade).collect();
+    runtimes.retain(|runtime| !runtime.is_forked());
+    for runtime in &runtimes {
+        if !runtime.is_closed() {
+            runtime.shutdown(py, Duration::ZERO)?;
+        }
+    }
+    for runtime in &runtimes {
+        runtime.wait_for_pull_threads(py, EXIT_PATIENCE)?;
+    }
+    if !runtimes.is_empty() {
+        interpreter::exit(py, EXIT_PATIENCE);
+    }
+    // What is left lives until the process ends: dropping it would touch an interpreter that finalises.
+    std::mem::forget(runtimes);
+    Ok(())
+}
+
+/// Marks a forked child; registered with `os.register_at_fork`.
+#[pyfunction]
+#[pyo3(name = "_forked")]
+pub(crate) fn forked_child() {
+    interpreter::forked();
+}
