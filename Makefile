@@ -1,0 +1,113 @@
+# Every command of the project. Work that leaves something behind is done once and again only when its sources change.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(shell bash scripts/find_python.sh)
+BIN := .venv/bin
+PY := $(BIN)/python
+STAMPS := .build
+
+# One target directory and one interpreter for every Rust build, so that nothing is compiled twice for another setting.
+export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
+export VIRTUAL_ENV := $(CURDIR)/.venv
+export CARGO_TERM_PROGRESS_WHEN := never
+CARGO_FLAGS ?= --locked
+
+CORE_SOURCES := $(shell find crates/core/src -name '*.rs') crates/core/Cargo.toml Cargo.toml Cargo.lock
+PY_SOURCES := $(shell find crates/py -name '*.rs') crates/py/Cargo.toml pyproject.toml
+NODE_SOURCES := $(shell find crates/node -name '*.rs') crates/node/Cargo.toml
+FACE_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed) $(shell find js -name '*.js' 2>/dev/null) \
+	index.js index.mjs index.d.ts package.json README.md
+RUFF_PATHS := $(wildcard python tests scripts benches examples)
+
+.PHONY: help setup build generate fmt lint types test docs demo bench dist deep loom ci
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.stamp node_modules/.stamp ## make .venv and node_modules with the pinned tools
+
+build: $(STAMPS)/python $(STAMPS)/node ## build the Python extension into .venv and the Node addon into native/
+
+generate: $(STAMPS)/stubs ## write python/iris/_iris.pyi from the extension's own signatures
+
+fmt: .venv/.stamp ## format Rust and Python
+	cargo fmt --all
+	$(BIN)/ruff check --fix --quiet $(RUFF_PATHS)
+	$(BIN)/ruff format --quiet $(RUFF_PATHS)
+
+lint: .venv/.stamp ## check format, clippy and ruff, without changing a file
+	cargo fmt --all --check
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets --quiet -- -D warnings
+	$(BIN)/ruff check --quiet $(RUFF_PATHS)
+	$(BIN)/ruff format --check --quiet $(RUFF_PATHS)
+
+types: setup build ## check the typed faces: mypy strict, stubtest, pyright, tsc
+	$(BIN)/mypy --strict python/iris python/myrmidon
+	$(BIN)/python -m mypy.stubtest --concise iris._iris
+	node_modules/.bin/pyright --pythonpath $(PY)
+	node_modules/.bin/tsc --project tests/node/tsconfig.json
+
+test: setup build ## run the suites: Rust, Node, Python
+	cargo test $(CARGO_FLAGS) --workspace --quiet
+	node_modules/.bin/jest
+	$(BIN)/pytest --quiet tests
+
+docs: build ## build the Rust docs without a warning, and run the examples of README and docs/
+	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps --quiet -p iris-core
+	$(PY) scripts/doc_examples.py README.md docs
+
+demo: setup build ## run the Python and the Node demonstration: 100,000 actors each
+	$(PY) examples/demo.py
+	node examples/demo.mjs
+
+bench: setup build ## measure the speed and memory table of the product
+	$(PY) benches/run.py
+
+dist: $(STAMPS)/dist ## build wheels, sdist and npm tarballs, install each into an empty place and try it
+
+deep: setup build loom ## the long tests: every interleaving, and many more generated cases
+	PROPTEST_CASES=20000 cargo test $(CARGO_FLAGS) --release -p iris-core --quiet
+	HYPOTHESIS_PROFILE=deep FAST_CHECK_RUNS=2000 IRIS_DEEP=1 $(BIN)/pytest --quiet tests/python
+
+loom: ## model-check the lock-free parts
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=false \
+		cargo test $(CARGO_FLAGS) --release -p iris-core --lib --quiet -- loom
+
+ci: ## everything a change must pass, ending with the suites
+	$(MAKE) lint
+	$(MAKE) setup build
+	$(MAKE) generate
+	git diff --exit-code -- python/iris/_iris.pyi
+	$(MAKE) types
+	$(MAKE) docs
+	$(MAKE) loom
+	$(MAKE) dist
+	$(MAKE) test
+
+.venv/.stamp: requirements-dev.txt
+	$(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+node_modules/.stamp: package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(STAMPS)/python: .venv/.stamp $(CORE_SOURCES) $(PY_SOURCES)
+	$(BIN)/maturin develop --release --quiet
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/node: $(CORE_SOURCES) $(NODE_SOURCES)
+	$(PYTHON) scripts/addon.py
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/stubs: $(STAMPS)/python
+	$(PY) scripts/stubs.py
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/dist: $(STAMPS)/python $(STAMPS)/node $(FACE_SOURCES) scripts/dist.py scripts/smoke.py scripts/smoke.cjs
+	$(PY) scripts/dist.py
+	@mkdir -p $(STAMPS) && touch $@
