@@ -39,6 +39,11 @@ pub trait Behaviour: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// The behaviour as its own type, for a host that knows which types it put on its lane.
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
+    }
+
     /// Whether its children outlive its restart in place: a supervisor's do.
     #[doc(hidden)]
     fn keeps_children(&self) -> bool {

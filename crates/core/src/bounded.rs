@@ -56,6 +56,10 @@ impl Bounded {
         Self { bounds, policy, queue: VecDeque::new(), bytes: 0, spill: None, room: Arc::default() }
     }
 
+    fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.spill.as_ref().is_none_or(|spill| spill.len() == 0)
+    }
+
     pub(crate) fn room(&self) -> Arc<Room> {
         Arc::clone(&self.room)
     }
@@ -182,6 +186,12 @@ pub(crate) fn take(cell: &Cell, pid: Pid) -> Option<Message> {
         room.announce();
     }
     Some(message)
+}
+
+/// Owner: whether nothing is queued. What comes later pokes the word.
+pub(crate) fn is_empty(cell: &Cell, pid: Pid) -> bool {
+    cell.look_at_details(pid, |details| details.bounded.as_ref().is_none_or(|bounded| bounded.is_empty()))
+        .unwrap_or(true)
 }
 
 /// Owner: puts messages back in order.

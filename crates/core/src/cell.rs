@@ -76,6 +76,8 @@ pub(crate) mod flag {
     pub(crate) const ENDING: u16 = 64;
     /// It ends when it has been idle for a while.
     pub(crate) const VIRTUAL: u16 = 128;
+    /// It belongs to the runtime itself and is not counted.
+    pub(crate) const INTERNAL: u16 = 256;
 }
 
 impl Slot for Cell {

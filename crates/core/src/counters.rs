@@ -4,7 +4,8 @@
 //! is rarer. sent = handled + dropped + queued holds by these definitions:
 //! sent = accepted + refused, handled = taken - dropped after they were taken, queued = accepted - taken.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Why a message was not delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,9 +45,15 @@ impl Dropped {
     }
 }
 
+/// Called when no actor is left.
+pub(crate) type OnEmpty = Box<dyn Fn() + Send + Sync>;
+
 /// The rarer counts.
 #[derive(Default)]
 pub(crate) struct Counters {
+    /// Actors that live, and actors that a supervisor is about to replace; the runtime's own not counted.
+    live: AtomicUsize,
+    on_empty: OnceLock<OnEmpty>,
     dropped: [AtomicU64; Dropped::ALL.len()],
     pub(crate) exited: AtomicU64,
     pub(crate) crashed: AtomicU64,
@@ -54,6 +61,29 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
+    /// One more actor lives, or is about to.
+    pub(crate) fn hold_live(&self) {
+        self.live.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One actor less. Whoever takes the last one away tells.
+    pub(crate) fn release_live(&self) {
+        if self.live.fetch_sub(1, Ordering::AcqRel) == 1
+            && let Some(on_empty) = self.on_empty.get()
+        {
+            on_empty();
+        }
+    }
+
+    pub(crate) fn live(&self) -> usize {
+        self.live.load(Ordering::Acquire)
+    }
+
+    /// Sets whom to tell; false: somebody is told already.
+    pub(crate) fn set_on_empty(&self, on_empty: OnEmpty) -> bool {
+        self.on_empty.set(on_empty).is_ok()
+    }
+
     pub(crate) fn drop_one(&self, reason: Dropped) {
         self.dropped[reason as usize].fetch_add(1, Ordering::Relaxed);
     }

@@ -21,7 +21,6 @@ use crate::mailbox::List;
 use crate::message::{Incoming, SystemKind, SystemMessage};
 use crate::pid::Pid;
 use crate::shared::Shared;
-use crate::strategy::Restart;
 use crate::supervisor::Event;
 
 /// The owner's actor stopped by itself, for this reason. True: it ended, or waits for its children, and is not owned any
@@ -44,12 +43,7 @@ pub(crate) fn asks_supervisor(shared: &Arc<Shared>, cell: &Cell, pid: Pid, reaso
     }
     let spec = cell.look_at_details(pid, |details| details.restarted_by).flatten();
     let Some(spec) = spec else { return false };
-    let wanted = match spec.restart {
-        Restart::Permanent => true,
-        Restart::Transient => reason.is_failure(),
-        Restart::Temporary => false,
-    };
-    wanted && {
+    spec.restart.follows(reason) && {
         let event = Event::Failed { pid, reason: reason.clone() };
         shared.signal(spec.supervisor, Signal::Event(Box::new(event)))
     }
@@ -128,7 +122,11 @@ fn finalize(shared: &Arc<Shared>, cell: &Cell, pid: Pid, reason: &ExitReason) {
         tell_others(shared, pid, reason, *details);
     }
     shared.counters.exited.fetch_add(1, Ordering::Relaxed);
+    let internal = cell.has(flag::INTERNAL);
     shared.table.give_back(cell, pid.index());
+    if !internal {
+        shared.counters.release_live();
+    }
 }
 
 fn forget_names(shared: &Shared, pid: Pid, details: &Details) {
@@ -206,7 +204,7 @@ fn tell_others(shared: &Arc<Shared>, pid: Pid, reason: &ExitReason, details: Det
         }
     }
     if let Some(spec) = details.restarted_by {
-        let event = Event::Exited { pid, reason: reason.clone() };
+        let event = Event::Exited { pid, reason: reason.clone(), held: false };
         shared.signal(spec.supervisor, Signal::Event(Box::new(event)));
     }
     for hook in details.exit_hooks {

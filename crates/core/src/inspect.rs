@@ -80,15 +80,14 @@ impl Runtime {
         for (cell, pid) in shared.table.slots() {
             taken += cell.taken.load(Ordering::Acquire);
             enqueued += cell.enqueued.load(Ordering::Acquire);
-            live += usize::from(pid.is_some());
+            live += usize::from(pid.is_some() && !cell.has(flag::INTERNAL));
         }
-        let internal = shared.supervisors.internal().into_iter().filter(|pid| self.is_alive(*pid)).count();
         let count = |refused: bool| -> u64 {
             let reasons = Dropped::ALL.iter().filter(|reason| reason.is_refusal() == refused);
             reasons.map(|reason| counters.dropped(*reason)).sum()
         };
         RuntimeInfo {
-            actors: live.saturating_sub(internal),
+            actors: live,
             spawned: shared.table.spawned(),
             exited: counters.exited.load(Ordering::Relaxed),
             crashed: counters.crashed.load(Ordering::Relaxed),

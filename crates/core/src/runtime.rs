@@ -151,11 +151,20 @@ impl Runtime {
     pub fn spawn_shared(&self, behaviour: Arc<dyn Behaviour>, options: SpawnOptions) -> Result<Pid> {
         self.shared.check_open()?;
         options.check()?;
+        self.spawn_flagged(behaviour, options, 0)
+    }
+
+    pub(crate) fn spawn_flagged(
+        &self,
+        behaviour: Arc<dyn Behaviour>,
+        options: SpawnOptions,
+        flags: u16,
+    ) -> Result<Pid> {
         let lane = behaviour.lane().unwrap_or(options.lane);
         if lane == LaneId::WORKERS {
             self.shared.workers.start(&self.shared)?;
         }
-        let mut flags = if behaviour.wants_system() { flag::SYSTEM } else { 0 };
+        let mut flags = flags | if behaviour.wants_system() { flag::SYSTEM } else { 0 };
         let details = self.details(&options, &mut flags);
         let (cell, pid) = self.occupy(lane, flags, options.budget, details)?;
         drop(cell.replace_behaviour(Some(behaviour)));
@@ -206,6 +215,9 @@ impl Runtime {
     ) -> Result<(&Cell, Pid)> {
         let (cell, pid) = self.shared.table.occupy()?;
         cell.furnish(lane, flags, budget, details);
+        if flags & flag::INTERNAL == 0 {
+            self.shared.counters.hold_live();
+        }
         Ok((cell, pid))
     }
 
@@ -495,6 +507,18 @@ impl Runtime {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.closed.load(Ordering::Acquire)
+    }
+
+    /// Actors that live, those counted that a supervisor is about to replace; the runtime's own supervisors are not.
+    #[must_use]
+    pub fn live_actors(&self) -> usize {
+        self.shared.counters.live()
+    }
+
+    /// Calls `on_empty` whenever the number of live actors falls to 0, on the thread that ended the last. Can be set
+    /// once; false: it was set already.
+    pub fn on_empty(&self, on_empty: Box<dyn Fn() + Send + Sync>) -> bool {
+        self.shared.counters.set_on_empty(on_empty)
     }
 
     /// Whether this is a handle of the same runtime.

@@ -50,7 +50,10 @@ pub(crate) struct Shared {
     ids: AtomicU64,
     /// Who is told of dead letters; 0: nobody.
     dead_letter_listener: AtomicU64,
+    /// Nothing is spawned any more.
     pub(crate) closed: AtomicBool,
+    /// The shutdown has begun.
+    pub(crate) ended: AtomicBool,
     this: OnceLock<WeakShared>,
 }
 
@@ -94,6 +97,7 @@ impl Shared {
             ids: AtomicU64::new(1),
             dead_letter_listener: AtomicU64::new(0),
             closed: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             this: OnceLock::new(),
             options,
         });
@@ -366,6 +370,14 @@ impl Shared {
         self.lanes[number].store(Arc::as_ptr(&lane).cast_mut(), Ordering::Release);
         kept.push(Arc::clone(&lane));
         Ok(lane)
+    }
+
+    /// Runs what is ready on all hosted lanes, on this thread; for a runtime whose actors were all told to stop.
+    pub(crate) fn drain_lanes(&self) {
+        let lanes = self.lanes_kept.lock().clone();
+        for lane in lanes {
+            while lane.drain_one() {}
+        }
     }
 
     pub(crate) fn wait_for_room(&self, pid: Pid, timeout: Duration) -> bool {

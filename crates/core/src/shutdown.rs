@@ -39,8 +39,8 @@ impl Runtime {
         self.shared().closed.store(true, Ordering::SeqCst);
     }
 
-    /// The last step of a shutdown: ends all actors and the runtime's threads without waiting for handlers. Returns the
-    /// actors that did not end yet.
+    /// The middle of a shutdown: ends all actors without waiting for handlers. Returns those that did not end yet. A
+    /// [`Runtime::shutdown`] afterwards waits for them and ends the runtime's threads.
     pub fn kill_all(&self) -> Vec<Pid> {
         self.shared().closed.store(true, Ordering::SeqCst);
         kill(self.shared());
@@ -56,7 +56,8 @@ impl Runtime {
 
 /// Shuts a runtime down; see [`Runtime::shutdown`].
 pub(crate) fn close(shared: &Arc<Shared>, deadline: Duration) -> ShutdownReport {
-    if shared.closed.swap(true, Ordering::SeqCst) {
+    shared.closed.store(true, Ordering::SeqCst);
+    if shared.ended.swap(true, Ordering::SeqCst) {
         return ShutdownReport::default();
     }
     let until = Instant::now() + deadline.min(Duration::from_secs(60 * 60 * 24 * 365));
@@ -100,10 +101,12 @@ fn kill(shared: &Arc<Shared>) {
     }
 }
 
-fn wait_until_gone(shared: &Shared, until: Instant) -> Vec<Pid> {
+fn wait_until_gone(shared: &Arc<Shared>, until: Instant) -> Vec<Pid> {
     let pause = (Mutex::new(()), Condvar::new());
     let this = crate::context::current();
     loop {
+        // What is ready on a host's lane has its stop before it: it ends here, and no handler is called.
+        shared.drain_lanes();
         let left: Vec<Pid> = live(shared).into_iter().filter(|pid| Some(*pid) != this).collect();
         if left.is_empty() || Instant::now() >= until {
             return left;

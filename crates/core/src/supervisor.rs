@@ -73,8 +73,8 @@ impl Drop for StartDone {
 pub(crate) enum Event {
     /// A child that is restarted in place stopped by itself and waits.
     Failed { pid: Pid, reason: ExitReason },
-    /// A child exited.
-    Exited { pid: Pid, reason: ExitReason },
+    /// A child exited; with `held`, it counts as live until its successor is there or will not be.
+    Exited { pid: Pid, reason: ExitReason, held: bool },
     /// A factory made a child, or did not.
     Started { child: u64, outcome: Result<Pid, Failure> },
     /// A child's pause before its restart is over.
@@ -113,6 +113,16 @@ pub(crate) struct Child {
     /// Restarts in a row, each soon after the other.
     attempts: u32,
     restarted_at: Option<Instant>,
+    /// It is gone and counts as live until its successor is there, or none will be.
+    held: bool,
+}
+
+impl Child {
+    fn release(&mut self, shared: &Shared) {
+        if std::mem::take(&mut self.held) {
+            shared.counters.release_live();
+        }
+    }
 }
 
 /// A supervisor's state; its behaviour is a shared handle of it.
@@ -197,22 +207,33 @@ impl Supervisor {
             status,
             attempts,
             restarted_at: None,
+            held: false,
         });
         true
     }
 
     /// Takes an actor off the list. False: it was not on it.
-    pub(crate) fn remove(&self, pid: Pid) -> bool {
+    pub(crate) fn remove(&self, shared: &Shared, pid: Pid) -> bool {
         let mut state = self.state.lock();
-        let before = state.children.len();
-        state.children.retain(|child| child.pid != pid);
-        state.children.len() < before
+        let Some(place) = state.children.iter().position(|child| child.pid == pid) else { return false };
+        let mut child = state.children.remove(place);
+        drop(state);
+        child.release(shared);
+        true
+    }
+
+    /// The supervisor has ended: nobody will be replaced.
+    pub(crate) fn let_go(&self, shared: &Shared) {
+        let children = std::mem::take(&mut self.state.lock().children);
+        for mut child in children {
+            child.release(shared);
+        }
     }
 
     fn hear(&self, shared: &Arc<Shared>, event: Event) -> Flow {
         let flow = match event {
             Event::Failed { pid, reason } => self.child_failed(shared, pid, &reason),
-            Event::Exited { pid, reason } => self.child_exited(shared, pid, &reason),
+            Event::Exited { pid, reason, held } => self.child_exited(shared, pid, &reason, held),
             Event::Started { child, outcome } => self.child_started(shared, child, outcome),
             Event::Due { child } => {
                 self.start(shared, child);
@@ -237,18 +258,19 @@ impl Supervisor {
         }
     }
 
-    fn child_exited(&self, shared: &Arc<Shared>, pid: Pid, reason: &ExitReason) -> Flow {
+    fn child_exited(&self, shared: &Arc<Shared>, pid: Pid, reason: &ExitReason, held: bool) -> Flow {
         let place = {
             let mut state = self.state.lock();
             let Some(place) = state.children.iter().position(|child| child.pid == pid) else {
+                drop(state);
+                if held {
+                    shared.counters.release_live();
+                }
                 return Flow::Continue;
             };
             let child = &mut state.children[place];
-            let wanted = match (&child.source, child.restart) {
-                (Source::Factory(_), Restart::Permanent) => true,
-                (Source::Factory(_), Restart::Transient) => *reason != ExitReason::Normal,
-                _ => false,
-            };
+            child.held |= held;
+            let wanted = matches!(child.source, Source::Factory(_)) && child.restart.follows(reason);
             match child.status {
                 Status::Stopping => {
                     child.status = Status::Down;
@@ -260,7 +282,9 @@ impl Supervisor {
                         && matches!(child.source, Source::Watched)
                         && reason.is_failure();
                     if !concerns_others {
-                        state.children.remove(place);
+                        let mut child = state.children.remove(place);
+                        drop(state);
+                        child.release(shared);
                         return Flow::Continue;
                     }
                 }
@@ -276,11 +300,7 @@ impl Supervisor {
         if !state.count_restart() {
             return self.give_up(shared, state, place, reason);
         }
-        let concerned = match state.children[place].strategy {
-            Strategy::OneForOne => place..place + 1,
-            Strategy::OneForAll => 0..state.children.len(),
-            Strategy::RestForOne => place..state.children.len(),
-        };
+        let concerned = state.children[place].strategy.concerned(place, state.children.len());
         let mut to_stop = Vec::new();
         for other in concerned {
             let child = &mut state.children[other];
@@ -297,10 +317,12 @@ impl Supervisor {
                 }
             }
         }
-        if matches!(state.children[place].source, Source::Watched) {
-            state.children.remove(place);
-        }
+        let watched = matches!(state.children[place].source, Source::Watched);
+        let gone = watched.then(|| state.children.remove(place));
         drop(state);
+        if let Some(mut gone) = gone {
+            gone.release(shared);
+        }
         for pid in to_stop.into_iter().rev() {
             shared.stop(pid, ExitReason::Killed);
         }
@@ -323,8 +345,9 @@ impl Supervisor {
             state.children[place].status = Status::Down;
             return Flow::Stop(ExitReason::crash(Failure::new("RestartIntensityExceeded", message)));
         }
-        let child = state.children.remove(place);
+        let mut child = state.children.remove(place);
         drop(state);
+        child.release(shared);
         if matches!(child.source, Source::InPlace) {
             shared.signal(child.pid, Signal::Exit(reason.clone()));
         }
@@ -348,8 +371,12 @@ impl Supervisor {
             Ok(pid) => {
                 let child = &mut state.children[place];
                 (child.pid, child.status) = (pid, Status::Running);
+                let held = std::mem::take(&mut child.held);
                 drop(state);
                 self.hook(shared, pid);
+                if held {
+                    shared.counters.release_live();
+                }
                 return Flow::Continue;
             }
             Err(failure) => failure,
@@ -368,8 +395,11 @@ impl Supervisor {
         let weak = self.shared.clone();
         let hook = move |pid: Pid, reason: &ExitReason| {
             if let Some(shared) = weak.upgrade() {
-                let event = Event::Exited { pid, reason: reason.clone() };
-                shared.signal(this, Signal::Event(Box::new(event)));
+                shared.counters.hold_live();
+                let event = Event::Exited { pid, reason: reason.clone(), held: true };
+                if !shared.signal(this, Signal::Event(Box::new(event))) {
+                    shared.counters.release_live();
+                }
             }
         };
         let mut hook = Some(Box::new(hook) as crate::details::ExitHook);

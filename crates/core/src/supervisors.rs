@@ -8,6 +8,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 
 use crate::backoff::Backoff;
+use crate::cell::flag;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::ExitReason;
 use crate::lane::LaneId;
@@ -153,13 +154,17 @@ impl Runtime {
         }
         let supervisor = Arc::new(Supervisor::new(self.shared().weak(), options, endures));
         let spawn = SpawnOptions { lane: LaneId::WORKERS, supervisor: spec, ..SpawnOptions::default() };
-        let pid = self.spawn_shared(Arc::new(Supervising(Arc::clone(&supervisor))), spawn)?;
+        let behaviour = Arc::new(Supervising(Arc::clone(&supervisor)));
+        self.shared().check_open()?;
+        let pid = self.spawn_flagged(behaviour, spawn, if endures { flag::INTERNAL } else { 0 })?;
         supervisor.set_pid(pid);
         self.shared().supervisors.by_pid.insert(pid, supervisor);
         let weak = self.shared().weak();
         let hook = move |pid: Pid, _: &ExitReason| {
-            if let Some(shared) = weak.upgrade() {
-                shared.supervisors.by_pid.remove(&pid);
+            if let Some(shared) = weak.upgrade()
+                && let Some((_, supervisor)) = shared.supervisors.by_pid.remove(&pid)
+            {
+                supervisor.let_go(&shared);
             }
         };
         self.on_exit(pid, Box::new(hook));
@@ -201,14 +206,14 @@ impl Runtime {
         if let Some(cell) = self.shared().table.get(pid) {
             cell.look_at_details(pid, |details| details.restarted_by = None);
         }
-        supervisors.get(supervisor).is_ok_and(|found| found.remove(pid))
+        supervisors.get(supervisor).is_ok_and(|found| found.remove(self.shared(), pid))
     }
 
     /// A child that a factory made is known to its supervisor alone.
     fn unsupervise_replaced(&self, pid: Pid) -> bool {
         let all: Vec<_> =
             self.shared().supervisors.by_pid.iter().map(|entry| Arc::clone(entry.value())).collect();
-        all.iter().any(|supervisor| supervisor.remove(pid))
+        all.iter().any(|supervisor| supervisor.remove(self.shared(), pid))
     }
 
     /// The supervisor's children, in the order they were added.

@@ -61,7 +61,7 @@ pub(crate) fn run(shared: &Arc<Shared>, cell: &Cell, interrupts: &AtomicU32, sli
     }
 }
 
-fn panicked(panic: &(dyn std::any::Any + Send)) -> ExitReason {
+pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> ExitReason {
     let message = panic
         .downcast_ref::<&'static str>()
         .map(ToString::to_string)
@@ -443,10 +443,24 @@ impl Turn {
         if !matches!(flow, Flow::Continue) && !self.step(|stepper| stepper.follow(flow)) {
             return;
         }
-        if self.cell().has(flag::SUSPENDED) && self.cell().word.try_wait() {
+        let cell = self.cell();
+        if cell.has(flag::SUSPENDED | flag::ENDING) {
+            if cell.word.try_wait() {
+                return;
+            }
+        } else if self.has_nothing_left() && cell.word.try_idle() {
             return;
         }
-        self.shared.schedule(self.cell());
+        self.shared.schedule(cell);
+    }
+
+    /// Whether no message is left that nobody would tell of again.
+    fn has_nothing_left(&self) -> bool {
+        if self.cell().has(flag::BOUNDED) {
+            return bounded::is_empty(self.cell(), self.pid);
+        }
+        // SAFETY: the turn owns the actor, and the reference ends here.
+        unsafe { self.cell().local() }.is_empty()
     }
 }
 

@@ -1,0 +1,105 @@
+//! Actors in one process: very many cheap isolated actors, supervision that heals, code swapped while it runs.
+//!
+//! The modules stand in reading order, and each uses only what is above it or, between the running parts, beside it:
+//! values, pure decisions, shared structures, running, front. Start with [`Runtime`].
+
+mod sync;
+
+// Values
+mod pid;
+mod exit;
+mod error;
+mod payload;
+
+// Pure decisions
+mod backoff;
+mod intensity;
+mod overflow;
+mod strategy;
+
+// Shared structures
+mod ask;
+pub mod buffers;
+mod clock;
+mod counters;
+mod directory;
+mod inbox;
+mod message;
+mod names;
+mod paths;
+mod pid_map;
+mod send;
+mod sleep;
+mod spill;
+mod table;
+mod timer_id;
+mod timer_slab;
+mod timers;
+mod wheel;
+
+// An actor
+mod behaviour;
+mod bounded;
+mod cell;
+mod details;
+mod history;
+mod mailbox;
+
+// Running
+mod context;
+mod ending;
+mod lane;
+mod options;
+mod pull;
+mod shared;
+mod supervisor;
+mod supervisors;
+mod timing;
+mod turn;
+mod workers;
+
+// Front
+mod future;
+mod inspect;
+mod observed;
+mod relations;
+mod runtime;
+mod shutdown;
+mod swap;
+mod thread;
+
+pub use ask::Completion;
+pub use backoff::Backoff;
+pub use behaviour::{Behaviour, Flow};
+pub use clock::{Clock, ManualClock};
+pub use context::{Context, Entered, Suspension, current, enter};
+pub use counters::Dropped;
+pub use details::{ExitHook, Waiter};
+pub use error::{Error, ErrorKind, Result};
+pub use exit::{ExitReason, Failure};
+pub use future::{Ask, Own};
+pub use history::HISTORY_MAX;
+pub use inspect::{ActorInfo, RuntimeInfo};
+pub use lane::{Drained, HostedLane, LANES_MAX, LaneHost, LaneId};
+pub use message::{Incoming, Message, Reply, SystemKind, SystemMessage};
+pub use options::{
+    BUDGET_DEFAULT, Bounds, ChildSpec, RuntimeOptions, SpawnOptions, SupervisorOptions, WORKERS_MAX,
+};
+pub use overflow::Overflow;
+pub use payload::{HostBytes, INLINE_MAX, Payload};
+pub use pid::{PID_MAX, Pid};
+pub use pull::{Finish, PullMailbox, Received};
+pub use runtime::{ActorRef, AskHandle, AskOptions, Runtime};
+pub use send::{Refusal, SendError};
+pub use shutdown::ShutdownReport;
+pub use strategy::{Restart, Strategy};
+pub use supervisor::{Factory, StartDone};
+pub use thread::{AsyncMailbox, Mailbox};
+pub use timing::DELAY_MS_MAX;
+pub use turn::Turn;
+
+/// The product's version.
+#[must_use]
+pub fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
