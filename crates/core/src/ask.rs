@@ -1,11 +1,12 @@
 //! Ask: a message that is answered once, by its target, by its deadline, or by its target's end.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
 use crate::error::Error;
 use crate::payload::Payload;
+use crate::shared::WeakShared;
 
 /// What is called with an ask's outcome, once, on the thread that answers.
 pub type Completion = Box<dyn FnOnce(Result<Payload, Error>) + Send>;
@@ -14,11 +15,32 @@ pub type Completion = Box<dyn FnOnce(Result<Payload, Error>) + Send>;
 pub(crate) struct AskState {
     open: AtomicBool,
     completion: Mutex<Option<Completion>>,
+    /// The timer of its deadline; 0: none.
+    timer: AtomicU64,
+    shared: WeakShared,
 }
 
 impl AskState {
-    pub(crate) fn new(completion: Completion) -> Self {
-        Self { open: AtomicBool::new(true), completion: Mutex::new(Some(completion)) }
+    pub(crate) fn new(shared: WeakShared, completion: Completion) -> Self {
+        let (open, timer) = (AtomicBool::new(true), AtomicU64::new(0));
+        Self { open, completion: Mutex::new(Some(completion)), timer, shared }
+    }
+
+    pub(crate) fn set_timer(&self, timer: u64) {
+        self.timer.store(timer, Ordering::Relaxed);
+    }
+
+    /// Closes it and gives the completion to whoever came first.
+    fn close(&self) -> Option<Completion> {
+        self.open.store(false, Ordering::Relaxed);
+        let completion = self.completion.lock().take()?;
+        let timer = self.timer.load(Ordering::Relaxed);
+        if timer != 0
+            && let Some(shared) = self.shared.upgrade()
+        {
+            shared.timing.cancel(timer);
+        }
+        Some(completion)
     }
 
     /// Whether nobody has completed it yet.
@@ -28,9 +50,7 @@ impl AskState {
 
     /// Completes it; false where somebody else did.
     pub(crate) fn complete(&self, outcome: Result<Payload, Error>) -> bool {
-        self.open.store(false, Ordering::Relaxed);
-        let taken = self.completion.lock().take();
-        match taken {
+        match self.close() {
             Some(completion) => {
                 completion(outcome);
                 true
@@ -41,8 +61,7 @@ impl AskState {
 
     /// Ends it without an outcome: the caller went away.
     pub(crate) fn cancel(&self) -> bool {
-        self.open.store(false, Ordering::Relaxed);
-        self.completion.lock().take().is_some()
+        self.close().is_some()
     }
 }
 

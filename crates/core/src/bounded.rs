@@ -73,7 +73,13 @@ impl Bounded {
             return self.spill(message);
         }
         let length = message.payload().len();
-        match self.policy.decide(self.queue.len(), self.bytes, length, self.bounds.messages, self.bounds.bytes) {
+        match self.policy.decide(
+            self.queue.len(),
+            self.bytes,
+            length,
+            self.bounds.messages,
+            self.bounds.bytes,
+        ) {
             Admission::Admit => {
                 self.append(message);
                 Offer::Taken

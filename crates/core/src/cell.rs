@@ -209,7 +209,10 @@ impl Cell {
     }
 
     /// Owner: brings a behaviour into force and gives back the one before.
-    pub(crate) fn replace_behaviour(&self, behaviour: Option<Arc<dyn Behaviour>>) -> Option<Arc<dyn Behaviour>> {
+    pub(crate) fn replace_behaviour(
+        &self,
+        behaviour: Option<Arc<dyn Behaviour>>,
+    ) -> Option<Arc<dyn Behaviour>> {
         let _details = self.details.lock();
         // SAFETY: the caller is the owner, and readers hold the lock.
         unsafe { std::mem::replace(&mut (*self.owned.get()).behaviour, behaviour) }

@@ -3,9 +3,9 @@
 use std::cell::Cell as StdCell;
 use std::sync::Arc;
 
+use crate::behaviour::Flow;
 use crate::cell::Cell;
 use crate::details::Signal;
-use crate::behaviour::Flow;
 use crate::payload::Payload;
 use crate::pid::Pid;
 use crate::runtime::Runtime;

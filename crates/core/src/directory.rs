@@ -4,6 +4,7 @@ use crate::sync::AtomicPtr;
 
 /// An array of null pointers.
 #[cfg(not(loom))]
+#[expect(clippy::cast_ptr_alignment, reason = "allocated with the layout of the array")]
 pub(crate) fn directory<T>(length: usize) -> Box<[AtomicPtr<T>]> {
     let layout = std::alloc::Layout::array::<AtomicPtr<T>>(length.max(1)).expect("the directory fits");
     // SAFETY: the layout is not empty, and a zeroed `AtomicPtr` is a null one. Zeroed by the allocator, a page of the

@@ -22,6 +22,7 @@ use crate::message::{Incoming, SystemKind, SystemMessage};
 use crate::pid::Pid;
 use crate::shared::Shared;
 use crate::supervisor::Event;
+use crate::table::Table;
 
 /// The owner's actor stopped by itself, for this reason. True: it ended, or waits for its children, and is not owned any
 /// more. False: it is still owned and must be suspended, because its supervisor decides.
@@ -105,7 +106,7 @@ pub(crate) fn wake_waiter(cell: &Cell, pid: Pid) {
 
 fn finalize(shared: &Arc<Shared>, cell: &Cell, pid: Pid, reason: &ExitReason) {
     cell.word.close();
-    let (details, behaviour) = cell.take_details(|| shared.table.retire_pid(cell));
+    let (details, behaviour) = cell.take_details(|| Table::retire_pid(cell));
     if let Some(details) = &details {
         forget_names(shared, pid, details);
     }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::asking::{AskHandle, AskOptions};
 use crate::behaviour::{Behaviour, Flow};
 use crate::context::{Context, Suspension};
 use crate::details::Signal;
@@ -22,7 +23,7 @@ use crate::message::Message;
 use crate::options::SpawnOptions;
 use crate::payload::Payload;
 use crate::pid::Pid;
-use crate::runtime::{AskHandle, AskOptions, Runtime};
+use crate::runtime::Runtime;
 use crate::shared::WeakShared;
 
 type Running = Pin<Box<dyn Future<Output = Flow> + Send>>;

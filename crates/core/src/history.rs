@@ -74,7 +74,7 @@ mod tests {
 
     fn current(history: &History) -> &'static str {
         match history.current() {
-            Some(Code::Function(name)) => name.downcast_ref::<&'static str>().unwrap(),
+            Some(Code::Function(name)) => name.downcast_ref::<&'static str>().expect("a name"),
             _ => unreachable!("the test keeps functions"),
         }
     }

@@ -126,7 +126,12 @@ impl HostedLane {
         let Some(shared) = self.shared.upgrade() else { return false };
         let Some(cell) = self.pop() else { return false };
         self.turns.fetch_add(1, Ordering::Relaxed);
-        turn::run(&shared, cell, &self.interrupts, &mut Slice::until(Instant::now() + Duration::from_secs(1)));
+        turn::run(
+            &shared,
+            cell,
+            &self.interrupts,
+            &mut Slice::until(Instant::now() + Duration::from_secs(1)),
+        );
         true
     }
 

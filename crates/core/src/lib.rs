@@ -6,10 +6,10 @@
 mod sync;
 
 // Values
-mod pid;
-mod exit;
 mod error;
+mod exit;
 mod payload;
+mod pid;
 
 // Pure decisions
 mod backoff;
@@ -46,6 +46,7 @@ mod history;
 mod mailbox;
 
 // Running
+mod child;
 mod context;
 mod ending;
 mod lane;
@@ -56,21 +57,28 @@ mod supervisor;
 mod supervisors;
 mod timing;
 mod turn;
+mod watch;
 mod workers;
 
 // Front
+mod actor_ref;
+mod asking;
 mod future;
 mod inspect;
 mod observed;
 mod relations;
 mod runtime;
 mod shutdown;
+mod spawn;
 mod swap;
 mod thread;
 
+pub use actor_ref::ActorRef;
 pub use ask::Completion;
+pub use asking::{AskHandle, AskOptions};
 pub use backoff::Backoff;
 pub use behaviour::{Behaviour, Flow};
+pub use child::{Factory, StartDone};
 pub use clock::{Clock, ManualClock};
 pub use context::{Context, Entered, Suspension, current, enter};
 pub use counters::Dropped;
@@ -89,11 +97,11 @@ pub use overflow::Overflow;
 pub use payload::{HostBytes, INLINE_MAX, Payload};
 pub use pid::{PID_MAX, Pid};
 pub use pull::{Finish, PullMailbox, Received};
-pub use runtime::{ActorRef, AskHandle, AskOptions, Runtime};
+pub use runtime::Runtime;
 pub use send::{Refusal, SendError};
 pub use shutdown::ShutdownReport;
 pub use strategy::{Restart, Strategy};
-pub use supervisor::{Factory, StartDone};
+
 pub use thread::{AsyncMailbox, Mailbox};
 pub use timing::DELAY_MS_MAX;
 pub use turn::Turn;

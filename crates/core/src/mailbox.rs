@@ -127,7 +127,12 @@ impl Word {
             if old & WAITING != 0 {
                 return Signalled::Seen;
             }
-            match self.0.compare_exchange_weak(old, old | SIGNAL | ACTIVE, Ordering::AcqRel, Ordering::Relaxed) {
+            match self.0.compare_exchange_weak(
+                old,
+                old | SIGNAL | ACTIVE,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
                 Ok(_) if old & ACTIVE == 0 => return Signalled::Schedule,
                 Ok(_) => return Signalled::Seen,
                 Err(seen) => old = seen,

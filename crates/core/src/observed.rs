@@ -75,7 +75,7 @@ impl Runtime {
     /// As [`Runtime::take_observed`].
     pub fn notify_observed(&self, pid: Pid, waiter: Arc<dyn Waiter>) -> Result<()> {
         let cell = self.observed(pid)?;
-        let before = cell.with_details(pid, |details| details.waiter.replace(Arc::clone(&waiter)));
+        let before = cell.with_details(pid, |details| details.waiter.replace(waiter));
         if let Some(before) = before.ok_or_else(|| Error::no_process(pid))? {
             before.wake();
         }

@@ -27,7 +27,11 @@ pub struct RuntimeOptions {
 impl Default for RuntimeOptions {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        Self { workers: cores.clamp(2, WORKERS_MAX), clock: Clock::real(), child_stop_timeout: Duration::from_secs(5) }
+        Self {
+            workers: cores.clamp(2, WORKERS_MAX),
+            clock: Clock::real(),
+            child_stop_timeout: Duration::from_secs(5),
+        }
     }
 }
 

@@ -54,10 +54,12 @@ impl Pid {
         Self(NonZeroU64::new(raw).expect("a generation is never zero"))
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "masked to 28 bits")]
     pub(crate) const fn index(self) -> u32 {
         (self.0.get() & INDEX_MAX as u64) as u32
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "a pid has 52 bits")]
     pub(crate) const fn generation(self) -> u32 {
         (self.0.get() >> INDEX_BITS) as u32
     }

@@ -265,7 +265,8 @@ impl PullMailbox {
     fn obey_signals(&mut self) {
         self.cell().word.clear_signal();
         loop {
-            let signal = self.cell().look_at_details(self.pid, |details| details.signals.pop_front()).flatten();
+            let signal =
+                self.cell().look_at_details(self.pid, |details| details.signals.pop_front()).flatten();
             match signal {
                 None => return,
                 Some(Signal::Stop) => self.stopped = Some(ExitReason::Killed),

@@ -120,8 +120,7 @@ impl Runtime {
         let mut unlinked = false;
         for (pid, peer) in [(a, b), (b, a)] {
             if let Some(cell) = self.shared().table.get(pid) {
-                unlinked |=
-                    cell.look_at_details(pid, |details| details.links.remove(&peer)).unwrap_or(false);
+                unlinked |= cell.look_at_details(pid, |details| details.links.remove(&peer)).unwrap_or(false);
             }
         }
         unlinked

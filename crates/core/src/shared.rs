@@ -145,7 +145,12 @@ impl Shared {
 
     /// Delivers to the cell of this pid, looked up before.
     #[inline]
-    pub(crate) fn deliver_to(&self, cell: &Cell, pid: Pid, message: Message) -> Result<(), (Refusal, Message)> {
+    pub(crate) fn deliver_to(
+        &self,
+        cell: &Cell,
+        pid: Pid,
+        message: Message,
+    ) -> Result<(), (Refusal, Message)> {
         if cell.has(flag::BOUNDED | flag::VIRTUAL) {
             return self.deliver_specially(cell, pid, message);
         }
@@ -177,7 +182,11 @@ impl Shared {
         if cell.has(flag::VIRTUAL) {
             self.arm_idle_timer(cell, pid);
         }
-        if cell.has(flag::BOUNDED) { self.deliver_bounded(pid, message) } else { self.push(cell, pid, message) }
+        if cell.has(flag::BOUNDED) {
+            self.deliver_bounded(pid, message)
+        } else {
+            self.push(cell, pid, message)
+        }
     }
 
     fn deliver_bounded(&self, first: Pid, mut message: Message) -> Result<(), (Refusal, Message)> {
@@ -193,11 +202,10 @@ impl Shared {
                 return Err(self.refuse(pid, Refusal::NoProcess, message));
             }
             match self.offer(cell, pid, message) {
-                Ok(()) => return Ok(()),
+                Ok(()) | Err(Offer::Taken | Offer::TakenFor(_)) => return Ok(()),
                 Err(Offer::Redirect(target, back)) => (pid, message) = (target, back),
                 Err(Offer::WouldBlock(back)) => return Err((Refusal::WouldBlock, back)),
                 Err(Offer::Full(back)) => return Err(self.refuse(pid, Refusal::Full, back)),
-                Err(Offer::Taken | Offer::TakenFor(_)) => return Ok(()),
             }
         }
         Err(self.refuse(first, Refusal::Full, message))

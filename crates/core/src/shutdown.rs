@@ -14,6 +14,9 @@ use crate::shared::Shared;
 /// Time the runtime's own threads get to end, and killed actors to be gone, after the deadline.
 const GRACE: Duration = Duration::from_millis(200);
 
+/// Longest deadline of a shutdown.
+const DEADLINE_MAX: Duration = Duration::from_hours(24 * 365);
+
 /// What became of the actors of a runtime that was shut down.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShutdownReport {
@@ -60,7 +63,7 @@ pub(crate) fn close(shared: &Arc<Shared>, deadline: Duration) -> ShutdownReport 
     if shared.ended.swap(true, Ordering::SeqCst) {
         return ShutdownReport::default();
     }
-    let until = Instant::now() + deadline.min(Duration::from_secs(60 * 60 * 24 * 365));
+    let until = Instant::now() + deadline.min(DEADLINE_MAX);
     let before = live(shared).len();
     let busy = wait_until_quiet(shared, until);
     kill(shared);

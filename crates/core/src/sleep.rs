@@ -131,6 +131,11 @@ impl Sleepers {
         true
     }
 
+    /// Whether every worker sleeps.
+    pub(crate) fn all_asleep(&self) -> bool {
+        sleeping(self.word.load(Ordering::SeqCst)) as usize == self.beds.len()
+    }
+
     /// Wakes everybody, and lets nobody sleep from now on.
     pub(crate) fn wake_all(&self) {
         let asleep = {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::behaviour::{Behaviour, Flow};
+use crate::child::{Child, Source, StartDone, Status};
 use crate::context::Context;
 use crate::details::Signal;
 use crate::exit::{ExitReason, Failure};
@@ -20,54 +21,6 @@ use crate::options::SupervisorOptions;
 use crate::pid::Pid;
 use crate::shared::{Shared, WeakShared};
 use crate::strategy::{Restart, Strategy};
-
-/// Makes a new actor in the place of one that exited.
-pub trait Factory: Send + Sync + 'static {
-    /// Begins to make it. Called on a worker thread, which must not be blocked: a factory that takes its time hands
-    /// the work on and completes from elsewhere.
-    fn start(&self, done: StartDone);
-}
-
-impl<F> Factory for F
-where
-    F: Fn() -> Result<Pid, Failure> + Send + Sync + 'static,
-{
-    fn start(&self, done: StartDone) {
-        done.complete(self());
-    }
-}
-
-/// How a factory tells what it made. Dropped without a word, the start has failed.
-#[derive(Debug)]
-pub struct StartDone {
-    shared: WeakShared,
-    supervisor: Pid,
-    child: u64,
-    told: bool,
-}
-
-impl StartDone {
-    /// Tells the supervisor, from any thread.
-    pub fn complete(mut self, outcome: Result<Pid, Failure>) {
-        self.tell(outcome);
-    }
-
-    fn tell(&mut self, outcome: Result<Pid, Failure>) {
-        self.told = true;
-        if let Some(shared) = self.shared.upgrade() {
-            let event = Event::Started { child: self.child, outcome };
-            shared.signal(self.supervisor, Signal::Event(Box::new(event)));
-        }
-    }
-}
-
-impl Drop for StartDone {
-    fn drop(&mut self) {
-        if !self.told {
-            self.tell(Err(Failure::new("FactoryError", "the factory was given up")));
-        }
-    }
-}
 
 /// What a supervisor hears.
 pub(crate) enum Event {
@@ -79,50 +32,6 @@ pub(crate) enum Event {
     Started { child: u64, outcome: Result<Pid, Failure> },
     /// A child's pause before its restart is over.
     Due { child: u64 },
-}
-
-/// Where a child's successor comes from.
-#[derive(Clone)]
-pub(crate) enum Source {
-    /// The actor itself begins anew.
-    InPlace,
-    /// A new actor.
-    Factory(Arc<dyn Factory>),
-    /// Nowhere: the child is only watched.
-    Watched,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Status {
-    Running,
-    /// Told to stop, to be started again after all others that stop.
-    Stopping,
-    /// To be started when nobody stops any more.
-    Down,
-    /// Waiting for its pause to end, or for its factory.
-    Starting,
-}
-
-pub(crate) struct Child {
-    id: u64,
-    pid: Pid,
-    source: Source,
-    strategy: Strategy,
-    restart: Restart,
-    status: Status,
-    /// Restarts in a row, each soon after the other.
-    attempts: u32,
-    restarted_at: Option<Instant>,
-    /// It is gone and counts as live until its successor is there, or none will be.
-    held: bool,
-}
-
-impl Child {
-    fn release(&mut self, shared: &Shared) {
-        if std::mem::take(&mut self.held) {
-            shared.counters.release_live();
-        }
-    }
 }
 
 /// A supervisor's state; its behaviour is a shared handle of it.
@@ -191,7 +100,14 @@ impl Supervisor {
     }
 
     /// Adds a live actor, or changes how a known child is restarted.
-    pub(crate) fn add(&self, id: u64, pid: Pid, source: Source, strategy: Strategy, restart: Restart) -> bool {
+    pub(crate) fn add(
+        &self,
+        id: u64,
+        pid: Pid,
+        source: Source,
+        strategy: Strategy,
+        restart: Restart,
+    ) -> bool {
         let mut state = self.state.lock();
         if let Some(child) = state.children.iter_mut().find(|child| child.pid == pid) {
             (child.source, child.strategy, child.restart) = (source, strategy, restart);
@@ -339,7 +255,8 @@ impl Supervisor {
     ) -> Flow {
         let (intensity, period) = (self.options.intensity, self.options.period);
         let child = state.children[place].pid;
-        let message = format!("child {child} made it more than {intensity} restarts within {period:?}: {reason}");
+        let message =
+            format!("child {child} made it more than {intensity} restarts within {period:?}: {reason}");
         tracing::error!(child = child.get(), intensity, ?period, "supervisor gives up");
         if !self.endures {
             state.children[place].status = Status::Down;
@@ -365,9 +282,10 @@ impl Supervisor {
             return Flow::Continue;
         };
         let failure = match outcome {
-            Ok(pid) if state.children.iter().any(|child| child.pid == pid && child.id != id) => {
-                Failure::new("FactoryError", format!("the factory returned pid {pid}, another child of the supervisor"))
-            }
+            Ok(pid) if state.children.iter().any(|child| child.pid == pid && child.id != id) => Failure::new(
+                "FactoryError",
+                format!("the factory returned pid {pid}, another child of the supervisor"),
+            ),
             Ok(pid) => {
                 let child = &mut state.children[place];
                 (child.pid, child.status) = (pid, Status::Running);
@@ -408,7 +326,13 @@ impl Supervisor {
         }
         if let Some(hook) = hook {
             // A factory that returned a dead pid failed.
-            hook(pid, &ExitReason::crash(Failure::new("FactoryError", "the actor was gone before it was supervised")));
+            hook(
+                pid,
+                &ExitReason::crash(Failure::new(
+                    "FactoryError",
+                    "the actor was gone before it was supervised",
+                )),
+            );
         }
     }
 
@@ -440,7 +364,7 @@ impl Supervisor {
             if pause.is_zero() {
                 self.start(shared, child);
             } else {
-                shared.timing.event_after(shared, this, pause, Event::Due { child });
+                shared.timing.due_after(shared, this, pause, child);
             }
         }
     }
@@ -464,7 +388,7 @@ impl Supervisor {
             }
             Source::Factory(factory) => {
                 let Some(supervisor) = self.pid() else { return };
-                factory.start(StartDone { shared: self.shared.clone(), supervisor, child: id, told: false });
+                factory.start(StartDone::new(self.shared.clone(), supervisor, id));
             }
             Source::Watched => {}
         }

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use crate::backoff::Backoff;
 use crate::cell::flag;
+use crate::child::{Factory, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::ExitReason;
 use crate::lane::LaneId;
@@ -18,7 +19,7 @@ use crate::pid::Pid;
 use crate::runtime::Runtime;
 use crate::shared::Shared;
 use crate::strategy::{Restart, Strategy};
-use crate::supervisor::{Factory, Source, Supervising, Supervisor};
+use crate::supervisor::{Supervising, Supervisor};
 
 /// Restarts the runtime's own supervisor allows a child's factory within [`ROOT_PERIOD`] before it lets the child go:
 /// far more than a service that heals needs, few enough that one that cannot start does not spin for ever.
@@ -194,7 +195,14 @@ impl Runtime {
         strategy: Strategy,
     ) -> Result<()> {
         let supervisors = &self.shared().supervisors;
-        supervisors.add(self.shared(), supervisor, pid, Source::Factory(factory), strategy, Restart::Transient)
+        supervisors.add(
+            self.shared(),
+            supervisor,
+            pid,
+            Source::Factory(factory),
+            strategy,
+            Restart::Transient,
+        )
     }
 
     /// Takes an actor from its supervisor: its exit is final. False: it had none.
@@ -262,7 +270,8 @@ impl Runtime {
     pub fn path_supervisor(&self, path: &str) -> Result<Pid> {
         let path = paths::normalised(path)?;
         self.shared().supervisors.places.lock().paths.get(&path).copied().ok_or_else(|| {
-            let message = format!("path {path} has no supervisor: make one with create_path_supervisor first");
+            let message =
+                format!("path {path} has no supervisor: make one with create_path_supervisor first");
             Error::new(ErrorKind::NoSupervisor, message)
         })
     }

@@ -107,7 +107,9 @@ impl Runtime {
 
     fn told_of_swap(&self, cell: &Cell, pid: Pid) {
         if cell.has(flag::OBSERVED) {
-            cell.look_at_details(pid, |details| details.signals.retain(|signal| !matches!(signal, Signal::Swap)));
+            cell.look_at_details(pid, |details| {
+                details.signals.retain(|signal| !matches!(signal, Signal::Swap));
+            });
         } else {
             self.shared().raise_signal(cell, false);
         }

@@ -2,8 +2,8 @@
 //!
 //! Slots lie in segments that are allocated once and kept until the table goes, so a reference to a slot stays good
 //! for the table's life and a look-up is two loads. A slot's generation word says who lives in it: the generation of
-//! its actor, or the next actor's with `VACANT` set. [`Table::vacate`] moves on to the next generation before it gives the
-//! slot back; a pid of an earlier generation therefore never finds a later actor. A slot whose generations are used
+//! its actor, or the next actor's with `VACANT` set. [`Table::retire_pid`] moves on to the next generation before [`Table::give_back`]
+//! offers the slot again; a pid of an earlier generation therefore never finds a later actor. A slot whose generations are used
 //! up is not given out again.
 //!
 //! The list of vacant slots runs through the slots' own link words and is touched under the `vacancies` lock only.
@@ -103,7 +103,7 @@ impl<S: Slot> Table<S> {
     }
 
     /// Makes the pid stale. The slot is not given out before [`Table::give_back`].
-    pub(crate) fn retire_pid(&self, slot: &S) {
+    pub(crate) fn retire_pid(slot: &S) {
         let generation = slot.generation().load(Ordering::Relaxed);
         let next = if generation == GENERATION_MAX { 1 } else { generation + 1 };
         slot.generation().store(next | VACANT, Ordering::Release);
@@ -152,7 +152,9 @@ impl<S> Drop for Table<S> {
             let first = segment.load(Ordering::Acquire);
             if !first.is_null() {
                 // SAFETY: made by `Box::into_raw` of a slice of this length, and nobody else is left.
-                drop(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(first, SEGMENT_SLOTS as usize)) });
+                drop(unsafe {
+                    Box::from_raw(std::ptr::slice_from_raw_parts_mut(first, SEGMENT_SLOTS as usize))
+                });
             }
         }
     }
@@ -177,8 +179,8 @@ mod tests {
     }
 
     fn vacate(table: &Table<Plain>, pid: Pid) {
-        let slot = table.get(pid).unwrap();
-        table.retire_pid(slot);
+        let slot = table.get(pid).expect("a live pid");
+        Table::retire_pid(slot);
         table.give_back(slot, pid.index());
     }
 

@@ -169,7 +169,9 @@ impl Runtime {
         std::thread::Builder::new()
             .name(format!("iris-actor-{pid}"))
             .spawn(move || live(mailbox, &function))
-            .map_err(|error| Error::new(ErrorKind::LimitReached, format!("no thread for a pull actor: {error}")))?;
+            .map_err(|error| {
+                Error::new(ErrorKind::LimitReached, format!("no thread for a pull actor: {error}"))
+            })?;
         Ok(pid)
     }
 

@@ -115,30 +115,37 @@ impl Timing {
         })
     }
 
-    fn after(&self, shared: &Shared, delay: Duration, owner: Option<Pid>, action: Action) {
+    fn after(&self, shared: &Shared, delay: Duration, owner: Option<Pid>, action: Action) -> u64 {
         // Refused beyond the limit of timers alone, which is logged there; the caller's own time-outs are best effort.
         let delay = Delay { delay_ms: in_ms(delay), interval_ms: None, owner };
-        if self.timers(|| shared.weak()).insert(delay, action).is_err() {
-            tracing::error!("too many timers: an internal one is not set");
+        match self.timers(|| shared.weak()).insert(delay, action) {
+            Ok(id) => id.get(),
+            Err(error) => {
+                tracing::error!(%error, "a timer of the runtime's own is not set");
+                0
+            }
         }
     }
 
     pub(crate) fn end_ask(&self, shared: &Shared, state: &Arc<AskState>, pid: Pid, timeout: Duration) {
-        self.after(shared, timeout, None, Action::EndAsk(Arc::clone(state), pid, timeout));
+        state.set_timer(self.after(shared, timeout, None, Action::EndAsk(Arc::clone(state), pid, timeout)));
     }
 
     pub(crate) fn check_idle(&self, shared: &Shared, pid: Pid, timeout: Duration, taken: u64) {
-        self.after(shared, timeout, Some(pid), Action::CheckIdle { pid, timeout, taken });
+        let _ = self.after(shared, timeout, Some(pid), Action::CheckIdle { pid, timeout, taken });
     }
 
     pub(crate) fn end_without_children(&self, shared: &Shared, pid: Pid, timeout: Duration) {
-        self.after(shared, timeout, Some(pid), Action::EndWithoutChildren(pid));
+        let _ = self.after(shared, timeout, Some(pid), Action::EndWithoutChildren(pid));
     }
 
-    pub(crate) fn event_after(&self, shared: &Shared, supervisor: Pid, pause: Duration, event: Event) {
-        if let Event::Due { child } = event {
-            self.after(shared, pause, None, Action::Due { supervisor, child });
-        }
+    pub(crate) fn due_after(&self, shared: &Shared, supervisor: Pid, pause: Duration, child: u64) {
+        let _ = self.after(shared, pause, None, Action::Due { supervisor, child });
+    }
+
+    pub(crate) fn cancel(&self, timer: u64) -> bool {
+        let (Some(id), Some(timers)) = (TimerId::from_u64(timer), self.timers.get()) else { return false };
+        timers.cancel(id).is_some()
     }
 
     /// Cancels the timers of an actor that ended.
@@ -203,7 +210,6 @@ impl Runtime {
 
     /// Takes a timer back. True only if it was still pending.
     pub fn cancel_timer(&self, id: u64) -> bool {
-        let Some(id) = TimerId::from_u64(id) else { return false };
-        self.shared().timing.timers.get().is_some_and(|timers| timers.cancel(id).is_some())
+        self.shared().timing.cancel(id)
     }
 }

@@ -197,7 +197,9 @@ impl<'a> Stepper<'a> {
             Signal::Swap => return self.swap(),
             Signal::Restart => return self.restart(),
             Signal::Resume(number, flow) => return self.resume(number, flow),
-            Signal::System(message) => return self.call(|behaviour, context| behaviour.system(context, *message)),
+            Signal::System(message) => {
+                return self.call(|behaviour, context| behaviour.system(context, *message));
+            }
             Signal::Event(event) => return self.call(|behaviour, context| behaviour.event(context, event)),
         }
         true

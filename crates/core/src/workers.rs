@@ -18,6 +18,7 @@ use crate::lane::Slice;
 use crate::shared::{Shared, WeakShared};
 use crate::sleep::Sleepers;
 use crate::turn;
+use crate::watch::{SPARES_MAX, Watch};
 
 /// As tokio's: prime, so that it falls into step with no pattern of the actors.
 const INJECTOR_EVERY: u32 = 61;
@@ -40,6 +41,7 @@ pub(crate) struct Workers {
     closing: AtomicBool,
     interrupts: AtomicU32,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    watch: Watch,
 }
 
 thread_local! {
@@ -59,6 +61,7 @@ impl Workers {
             closing: AtomicBool::new(false),
             interrupts: AtomicU32::new(0),
             threads: Mutex::new(Vec::new()),
+            watch: Watch::new(count),
         }
     }
 
@@ -75,13 +78,20 @@ impl Workers {
         for (number, queue) in queues.iter_mut().enumerate() {
             let Some(queue) = queue.take() else { continue };
             let weak = WeakShared::new(shared);
-            let thread = std::thread::Builder::new()
-                .name(format!("iris-worker-{number}"))
-                .spawn(move || work(&weak, number, &queue))
-                .map_err(|error| Error::new(ErrorKind::LimitReached, format!("no worker thread: {error}")))?;
-            threads.push(thread);
+            threads.push(named(format!("iris-worker-{number}"), move || work(&weak, number, &queue))?);
         }
+        let weak = WeakShared::new(shared);
+        threads.push(named("iris-watch".to_owned(), move || watch(&weak))?);
         Ok(())
+    }
+
+    /// Whether no worker makes progress though there is work; what sleeps is woken before it comes to that.
+    fn is_stuck(&self, turns_before: u64) -> bool {
+        let stuck = self.has_work() && self.watch.turns() == turns_before;
+        if stuck {
+            self.sleepers.notify();
+        }
+        stuck
     }
 
     /// Queues a ready actor.
@@ -112,6 +122,7 @@ impl Workers {
             self.closing.store(true, Ordering::SeqCst);
         }
         self.sleepers.wake_all();
+        self.watch.wake_now();
         std::mem::take(&mut self.threads.lock())
     }
 
@@ -121,14 +132,14 @@ impl Workers {
 
     fn next(&self, queue: &Worker<Ready>, turn: u32) -> Option<Ready> {
         if turn.is_multiple_of(INJECTOR_EVERY)
-            && let Some(ready) = self.from_injector(queue)
+            && let Some(ready) = self.take_injected(queue)
         {
             return Some(ready);
         }
         queue.pop()
     }
 
-    fn from_injector(&self, queue: &Worker<Ready>) -> Option<Ready> {
+    fn take_injected(&self, queue: &Worker<Ready>) -> Option<Ready> {
         loop {
             match self.injector.steal_batch_and_pop(queue) {
                 Steal::Success(ready) => return Some(ready),
@@ -138,8 +149,14 @@ impl Workers {
         }
     }
 
+    /// One ready actor and no more, for a thread without a queue of its own.
+    fn take_one(&self) -> Option<Ready> {
+        let all = std::iter::once(self.injector.steal());
+        all.chain(self.stealers.iter().map(Stealer::steal)).find_map(Steal::success)
+    }
+
     fn search(&self, queue: &Worker<Ready>, number: usize) -> Option<Ready> {
-        if let Some(ready) = self.from_injector(queue) {
+        if let Some(ready) = self.take_injected(queue) {
             return Some(ready);
         }
         let count = self.stealers.len();
@@ -155,6 +172,47 @@ impl Workers {
     }
 }
 
+fn named(name: String, life: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    let thread = std::thread::Builder::new().name(name).spawn(life);
+    thread.map_err(|error| Error::new(ErrorKind::LimitReached, format!("no worker thread: {error}")))
+}
+
+/// The watch's life: asleep while all workers are; otherwise it looks, every tick, whether work moves, and starts a
+/// spare worker when none does.
+fn watch(weak: &WeakShared) {
+    let Some(shared) = weak.upgrade() else { return };
+    let workers = &shared.workers;
+    while !workers.closing.load(Ordering::Acquire) {
+        let turns = workers.watch.turns();
+        workers.watch.tick(|| !workers.closing.load(Ordering::SeqCst) && workers.sleepers.all_asleep());
+        if workers.is_stuck(turns) && workers.watch.may_start_spare() {
+            let weak = weak.clone();
+            match named("iris-spare".to_owned(), move || help_out(&weak)) {
+                Ok(thread) => workers.threads.lock().push(thread),
+                Err(error) => {
+                    workers.watch.spare_ended();
+                    tracing::warn!(%error, limit = SPARES_MAX, "all workers are stuck in handlers");
+                }
+            }
+        }
+    }
+}
+
+/// A spare worker's life: it runs what the stuck ones cannot, and ends when nothing is left to do.
+fn help_out(weak: &WeakShared) {
+    let Some(shared) = weak.upgrade() else { return };
+    let workers = &shared.workers;
+    let mut slice = Slice::endless();
+    while !workers.closing.load(Ordering::Acquire)
+        && let Some(Ready(cell)) = workers.take_one()
+    {
+        workers.watch.count_spare_turn();
+        // SAFETY: cells live as long as the table, and `shared` keeps the table; a queued cell is in one queue only.
+        turn::run(&shared, unsafe { &*cell }, &workers.interrupts, &mut slice);
+    }
+    workers.watch.spare_ended();
+}
+
 /// A worker's life.
 fn work(weak: &WeakShared, number: usize, queue: &Worker<Ready>) {
     let Some(shared) = weak.upgrade() else { return };
@@ -165,13 +223,14 @@ fn work(weak: &WeakShared, number: usize, queue: &Worker<Ready>) {
     let mut slice = Slice::endless();
     while !workers.closing.load(Ordering::Acquire) {
         turns = turns.wrapping_add(1);
-        let ready = workers.next(queue, turns).or_else(|| look_around(workers, queue, number, &mut searching));
+        let ready =
+            workers.next(queue, turns).or_else(|| look_around(workers, queue, number, &mut searching));
         let Some(Ready(cell)) = ready else { continue };
-        if std::mem::take(&mut searching) && workers.sleepers.end_search() && workers.has_work() {
-            workers.sleepers.notify();
-        } else if !queue.is_empty() {
+        let was_last = std::mem::take(&mut searching) && workers.sleepers.end_search();
+        if !queue.is_empty() || (was_last && workers.has_work()) {
             workers.sleepers.notify();
         }
+        workers.watch.count_turn(number);
         // SAFETY: cells live as long as the table, and `shared` keeps the table; a queued cell is in one queue only.
         turn::run(&shared, unsafe { &*cell }, &workers.interrupts, &mut slice);
     }
@@ -201,6 +260,7 @@ fn look_around(
         let _ = workers.sleepers.end_search();
     }
     workers.sleepers.sleep(number, &|| workers.has_work() || workers.closing.load(Ordering::SeqCst));
+    workers.watch.wake_up();
     *searching = true;
     None
 }

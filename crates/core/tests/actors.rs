@@ -45,10 +45,7 @@ fn senders_lose_nothing() {
 fn crash_is_isolated() {
     let runtime = runtime();
     let bad = runtime
-        .spawn(
-            |_: &Context<'_>, _: Message| -> Flow { panic!("no such luck") },
-            SpawnOptions::default(),
-        )
+        .spawn(|_: &Context<'_>, _: Message| -> Flow { panic!("no such luck") }, SpawnOptions::default())
         .unwrap();
     let (reasons, reason) = mpsc::channel();
     runtime.on_exit(bad, Box::new(move |_, reason| reasons.send(reason.clone()).unwrap()));
@@ -274,4 +271,24 @@ fn an_actor_that_handles_ten_thousand_others_messages_reaches_all() {
     }
     handled.wait_for(100_000);
     assert_eq!(runtime.stats().actors, 10_000);
+}
+
+#[test]
+fn handlers_that_never_return_hurt_nobody_else() {
+    let options = iris_core::RuntimeOptions { workers: 2, ..iris_core::RuntimeOptions::default() };
+    let runtime = iris_core::Runtime::with_options(options).unwrap();
+    let gate = Gate::default();
+    let mut heard = Vec::new();
+    for _ in 0..5 {
+        let (behaviour, stuck) = gated_collector(&gate);
+        let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+        runtime.send(pid, b"x".into()).unwrap();
+        heard.push(stuck);
+    }
+    let (behaviour, other) = collector();
+    let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+    runtime.send(pid, b"still here".into()).unwrap();
+    assert_eq!(other.recv_timeout(DEADLINE).unwrap(), b"still here");
+    gate.open();
+    assert!(heard.iter().all(|heard| heard.recv_timeout(DEADLINE).is_ok()));
 }

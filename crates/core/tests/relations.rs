@@ -155,7 +155,10 @@ fn dead_letters_are_told() {
     assert!(runtime.send(pid, b"lost".into()).is_err());
     let seen = observe(&runtime, listener, 1);
     let letter = notice(&seen[0]);
-    assert_eq!((letter.kind, letter.target_pid, letter.detail), (SystemKind::DeadLetter, Some(pid), Some("NoProcess")));
+    assert_eq!(
+        (letter.kind, letter.target_pid, letter.detail),
+        (SystemKind::DeadLetter, Some(pid), Some("NoProcess"))
+    );
     assert_eq!(letter.data.as_deref(), Some(&b"lost"[..]));
     let (behaviour, _heard) = collector();
     let push = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();

@@ -1,5 +1,5 @@
 //! What the suites share: runtimes, behaviours that count and collect, waits with a deadline.
-#![allow(dead_code, unreachable_pub, reason = "each suite uses a part of it")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each suite uses a part of it")]
 
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::Duration;

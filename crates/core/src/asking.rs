@@ -1,0 +1,106 @@
+//! Asking: a question with one answer, by callback or by a blocked thread.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::ask::{AskState, Completion};
+use crate::context;
+use crate::error::{Error, ErrorKind, Result};
+use crate::message::{Message, Reply};
+use crate::payload::Payload;
+use crate::pid::Pid;
+use crate::runtime::Runtime;
+use crate::send::Refusal;
+
+/// How a question is asked.
+#[derive(Default)]
+pub struct AskOptions {
+    /// How long the caller waits; `None`: for ever.
+    pub timeout: Option<Duration>,
+    /// What travels with the message for the handler's language.
+    pub context: Option<Box<dyn Any + Send>>,
+}
+
+impl std::fmt::Debug for AskOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AskOptions").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+/// An ask under way.
+#[derive(Clone, Debug)]
+pub struct AskHandle {
+    state: Arc<AskState>,
+}
+
+impl AskHandle {
+    /// Gives the ask up: its completion is not called, and it is not executed if it is still queued. False: it was
+    /// complete already.
+    pub fn cancel(&self) -> bool {
+        self.state.cancel()
+    }
+
+    /// Whether it is still unanswered.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.state.is_open()
+    }
+}
+
+impl Runtime {
+    /// Asks: `completion` is called once with the answer or the reason there is none, on the thread that answers, or on
+    /// this one where the message is refused.
+    pub fn ask_with(
+        &self,
+        pid: Pid,
+        payload: Payload,
+        options: AskOptions,
+        completion: Completion,
+    ) -> AskHandle {
+        let state = Arc::new(AskState::new(self.shared().weak(), completion));
+        if let Some(timeout) = options.timeout {
+            self.shared().timing.end_ask(self.shared(), &state, pid, timeout);
+        }
+        let reply = Reply::new(Arc::clone(&state), pid);
+        let message = Message::with_extra(payload, Some(reply), options.context);
+        if let Err((refusal, mut message)) = self.shared().deliver(pid, message) {
+            let error = match refusal {
+                Refusal::NoProcess => Error::no_process(pid),
+                Refusal::Full | Refusal::WouldBlock => {
+                    Error::new(ErrorKind::MailboxFull, format!("the mailbox of actor {pid} is full"))
+                }
+            };
+            state.complete(Err(error));
+            drop(message.take_reply());
+        }
+        AskHandle { state }
+    }
+
+    /// Asks and blocks this thread until the answer is there.
+    ///
+    /// # Errors
+    /// `AskTimeout`, `AskFailed`, `NoProcess`, `MailboxFull`; `WouldDeadlock` for an actor that asks itself.
+    pub fn ask_blocking(&self, pid: Pid, payload: Payload, timeout: Option<Duration>) -> Result<Payload> {
+        if context::current() == Some(pid) {
+            return Err(Error::new(ErrorKind::WouldDeadlock, format!("actor {pid} would wait for itself")));
+        }
+        let slot = Arc::new((Mutex::new(None), Condvar::new()));
+        let answered = Arc::clone(&slot);
+        let completion = Box::new(move |outcome| {
+            *answered.0.lock() = Some(outcome);
+            answered.1.notify_one();
+        });
+        let handle = self.ask_with(pid, payload, AskOptions { timeout, context: None }, completion);
+        let mut outcome = slot.0.lock();
+        loop {
+            if let Some(outcome) = outcome.take() {
+                return outcome;
+            }
+            debug_assert!(handle.is_open() || outcome.is_none());
+            slot.1.wait(&mut outcome);
+        }
+    }
+}
