@@ -10,8 +10,6 @@ use crate::interpreter;
 /// The exit reason of an actor whose code raised, after it was logged.
 #[cold]
 pub(crate) fn reason(py: Python<'_>, pid: Pid, error: &PyErr) -> ExitReason {
-    // Below 3.12 the interpreter hands the traceback out beside the exception.
-    error.value(py).set_traceback_from(error);
     let failure = failure(py, error);
     report(py, pid, error);
     ExitReason::crash(failure)
@@ -19,6 +17,8 @@ pub(crate) fn reason(py: Python<'_>, pid: Pid, error: &PyErr) -> ExitReason {
 
 /// What the exception says: its type's name, its message, its traceback.
 pub(crate) fn failure(py: Python<'_>, error: &PyErr) -> Failure {
+    // Below 3.12 the interpreter hands the traceback out beside the exception; into_value joins the two.
+    drop(error.clone_ref(py).into_value(py));
     let kind = error
         .get_type(py)
         .qualname()

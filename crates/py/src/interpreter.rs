@@ -171,10 +171,11 @@ unsafe fn vectorcall<'py>(
     arguments: *const *mut ffi::PyObject,
     count: usize,
 ) -> PyResult<Bound<'py, PyAny>> {
-    // SAFETY: the same function, declared so that an unwind through it is defined.
-    let function = unsafe {
+    // SAFETY: the same function, declared so that an unwind through it is defined. The compiler must not see which one
+    // it is: it holds that functions declared `extern "C"` do not unwind, and would drop the guard.
+    let function = std::hint::black_box(unsafe {
         std::mem::transmute::<unsafe extern "C" fn(_, _, _, _) -> _, Vectorcall>(ffi::PyObject_Vectorcall)
-    };
+    });
     let guard = HangOnUnwind;
     // SAFETY: the thread is attached, `callable` is alive, the caller vouches for the arguments.
     let result = unsafe { function(callable.as_ptr(), arguments, count, std::ptr::null_mut()) };
