@@ -63,7 +63,7 @@ class Core {
     this.#settling = true
     queueMicrotask(() => {
       this.#settling = false
-      if (this.closed || !this.#held || this.native.liveActors() > 0) return
+      if (this.closing !== undefined || !this.#held || this.native.liveActors() > 0) return
       this.#held = false
       this.native.hold(false)
     })
@@ -71,7 +71,7 @@ class Core {
 
   keepAlive(yes) {
     this.#keepsAlive = yes
-    if (this.closed) return
+    if (this.closing !== undefined) return
     if (yes) {
       if (this.native.liveActors() > 0) this.hold()
     } else if (this.#held) {

@@ -31,10 +31,10 @@ module.exports = {
   SLOT_FREE: 8,
   EMPTY: 9,
   CLOSED: 10,
-  // What a send came to
+  // What a send came to, where it was not simply accepted
   REFUSED: 0,
-  ACCEPTED: 1,
-  ACCEPTED_SCHEDULE: 2,
+  ACCEPTED_SCHEDULE: 1,
+  REFUSED_SCHEDULE: 2,
   // What a look into a mailbox found
   NOTHING: 0,
   MESSAGE: 1,

@@ -3,6 +3,7 @@
 
 const args = require('./arguments.js')
 const { ActorRef } = require('./actor-ref.js')
+const { buffers } = require('./buffers.js')
 const { Core } = require('./core.js')
 const { invalid } = require('./errors.js')
 const f = require('./frame.js')
@@ -18,6 +19,7 @@ const { Waiting } = require('./waiting.js')
 class NodeRuntime {
   #core
   #hot
+  #send
   #handlers
 
   constructor(options) {
@@ -27,6 +29,7 @@ class NodeRuntime {
     }
     this.#core = new Core(logger)
     this.#hot = this.#core.hot
+    this.#send = this.#hot.send
     this.#handlers = this.#core.handlers
     Object.defineProperty(this, core, { value: this.#core })
   }
@@ -93,9 +96,13 @@ class NodeRuntime {
   // Sending
 
   send(pid, data) {
-    const sent = this.#hot.send(pid, data)
-    if (sent === f.ACCEPTED_SCHEDULE) this.#core.drain.schedule()
-    return sent !== f.REFUSED
+    const sent = ArrayBuffer.isView(data) ? this.#send(pid, data) : this.#hot.sendOther(pid, data)
+    return sent === undefined || this.#sent(sent)
+  }
+
+  #sent(sent) {
+    if (sent !== f.REFUSED) this.#core.drain.schedule()
+    return sent === f.ACCEPTED_SCHEDULE
   }
 
   sendMany(pid, messages) {
@@ -230,6 +237,6 @@ class NodeRuntime {
   }
 }
 
-addMethods(NodeRuntime, names, timers, supervision, observed, inspection)
+addMethods(NodeRuntime, names, timers, buffers, supervision, observed, inspection)
 
 module.exports = { NodeRuntime }

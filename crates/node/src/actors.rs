@@ -12,14 +12,13 @@ use crate::host::{Event, MailBell};
 use crate::mail::SwappedTo;
 use crate::native::Native;
 use crate::raw;
-use crate::words;
 
 /// The choices of a spawn; what is absent has its default.
 #[napi(object, object_to_js = false)]
 #[derive(Default)]
 pub struct SpawnChoices {
     /// Messages a turn.
-    pub budget: Option<f64>,
+    pub budget: Option<u32>,
     /// The actor it ends with.
     pub parent: Option<f64>,
     /// Most messages queued.
@@ -31,7 +30,7 @@ pub struct SpawnChoices {
     /// A path to register.
     pub path: Option<String>,
     /// A virtual actor's idle time, in milliseconds.
-    pub idle_timeout_ms: Option<f64>,
+    pub idle_timeout_ms: Option<u32>,
     /// The supervisor that restarts it in place.
     pub supervisor: Option<f64>,
     /// When it is restarted.
@@ -93,20 +92,20 @@ impl Native {
                 let supervisor = state.pid(supervisor)?;
                 let restart = match &choices.restart {
                     None => Restart::Permanent,
-                    Some(text) => state.check(words::restart(text))?,
+                    Some(text) => state.check(text.parse())?,
                 };
                 Some(ChildSpec { supervisor, restart })
             }
         };
         Ok(SpawnOptions {
-            budget: choices.budget.map_or(iris_core::BUDGET_DEFAULT, |budget| budget as u32),
+            budget: choices.budget.unwrap_or(iris_core::BUDGET_DEFAULT),
             lane: state.lane.id(),
             parent: choices.parent.map(|parent| state.pid(parent)).transpose()?,
             bounds,
             overflow: Overflow::DropNewest,
             name: choices.name,
             path: choices.path,
-            idle_timeout: choices.idle_timeout_ms.map(|ms| Duration::from_millis(ms as u64)),
+            idle_timeout: choices.idle_timeout_ms.map(|ms| Duration::from_millis(ms.into())),
             supervisor,
         })
     }
@@ -174,7 +173,7 @@ impl Native {
         let state = &self.state;
         let pid = state.pid(pid)?;
         let target = target.map(|target| state.pid(target)).transpose()?;
-        let policy = state.check(words::overflow(&policy, target))?;
+        let policy = state.check(Overflow::from_name(&policy, target))?;
         state.check(state.runtime.set_overflow(pid, policy))
     }
 }

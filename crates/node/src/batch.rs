@@ -101,28 +101,30 @@ impl Batch {
     fn fill_turn(&mut self, state: &State, frame: &Frame, mut turn: Turn, at: usize) -> usize {
         let Some(message) = turn.take_ready().or_else(|| turn.next_message()) else { return at };
         let Some(slot) = slot_of(&turn) else { return at };
-        let room = if state.slots.borrow().is_async(slot) {
-            1
-        } else {
-            frame::MESSAGES_MAX - self.messages.len()
-        };
         let first = self.messages.len();
-        let mut next = Some(message);
+        let end = if state.slots.borrow().is_async(slot) { first + 1 } else { frame::MESSAGES_MAX };
         let mut word = at + 2;
-        while let Some(message) = next {
-            let place = self.parcels.put(message.payload());
-            let asks = if message.wants_reply() { WANTS_REPLY } else { 0 };
-            frame.set(word, place.offset);
-            frame.set(word + 1, place.size | asks);
-            word += 2;
-            self.messages.push(Some(message));
-            next = if self.messages.len() - first < room { turn.take_ready() } else { None };
+        self.place(frame, &mut word, message);
+        while self.messages.len() < end {
+            let Some(message) = turn.take_ready() else { break };
+            self.place(frame, &mut word, message);
         }
         let count = self.messages.len() - first;
         frame.set(at, slot);
         frame.set(at + 1, u32_of(count));
         self.held.push(Held { pid: turn.pid(), turn: Some(turn), slot, first, count });
         word
+    }
+
+    /// Hands over one message.
+    #[inline]
+    fn place(&mut self, frame: &Frame, word: &mut usize, message: Message) {
+        let place = self.parcels.put(message.payload());
+        let asks = if message.wants_reply() { WANTS_REPLY } else { 0 };
+        frame.set(*word, place.offset);
+        frame.set(*word + 1, place.size | asks);
+        *word += 2;
+        self.messages.push(Some(message));
     }
 
     /// Ends all turns: those before `turn` were handled, of it the first `handled` messages, the rest was not.
@@ -207,11 +209,7 @@ impl Batch {
 
 /// The slot of the handler that is in force.
 fn slot_of(turn: &Turn) -> Option<u32> {
-    let behaviour = turn.behaviour()?;
-    let behaviour: *const dyn iris_core::Behaviour = &raw const **behaviour;
-    // SAFETY: every actor of this lane was spawned, and is swapped, with a `JsBehaviour` alone: the lane's number never
-    // leaves this crate.
-    Some(unsafe { (*behaviour.cast::<JsBehaviour>()).slot })
+    Some(turn.behaviour()?.as_any()?.downcast_ref::<JsBehaviour>()?.slot)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "counts of a batch")]

@@ -7,10 +7,10 @@
 //! The threadsafe function is behind a lock, because the environment may end while other threads signal: `detach` takes
 //! it away, and no call is in progress any more when it returns.
 
-use std::cell::Cell;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, ThreadId};
 
 use iris_core::{Error, LaneHost, Payload, ShutdownReport, StartDone, Waiter};
 use napi::sys;
@@ -42,15 +42,13 @@ pub(crate) enum Event {
     Closed { close: u32, report: ShutdownReport },
 }
 
-thread_local! {
-    /// The host whose JavaScript is running a send right now: it need not be woken, the send's caller is told instead.
-    static SENDING: Cell<*const Host> = const { Cell::new(ptr::null()) };
-}
-
 /// The way to one JavaScript thread.
 pub(crate) struct Host {
     events: Mutex<Vec<Event>>,
     signalled: AtomicBool,
+    /// The JavaScript thread, and whether it is within a send: then it need not be woken, the send's caller is told.
+    thread: ThreadId,
+    sending: AtomicBool,
     /// A send of the JavaScript thread itself made work: its caller schedules the drain.
     asked: AtomicBool,
     bell: Mutex<Option<Bell>>,
@@ -86,6 +84,8 @@ impl Host {
         Ok(Arc::new(Self {
             events: Mutex::new(Vec::new()),
             signalled: AtomicBool::new(false),
+            thread: thread::current().id(),
+            sending: AtomicBool::new(false),
             asked: AtomicBool::new(false),
             bell: Mutex::new(Some(Bell(bell))),
         }))
@@ -110,7 +110,8 @@ impl Host {
         if self.signalled.swap(true, Ordering::SeqCst) {
             return;
         }
-        if SENDING.get() == ptr::from_ref(self) {
+        // Only the JavaScript thread sets `sending`: it sees its own value, others are told apart by the thread.
+        if self.sending.load(Ordering::Relaxed) && thread::current().id() == self.thread {
             self.asked.store(true, Ordering::Relaxed);
             return;
         }
@@ -133,9 +134,9 @@ impl Host {
     /// Runs a send of the JavaScript thread; true: its caller must schedule a drain.
     #[inline]
     pub(crate) fn while_sending<R>(&self, send: impl FnOnce() -> R) -> (R, bool) {
-        SENDING.set(ptr::from_ref(self));
+        self.sending.store(true, Ordering::Relaxed);
         let result = send();
-        SENDING.set(ptr::null());
+        self.sending.store(false, Ordering::Relaxed);
         (result, self.asked.load(Ordering::Relaxed) && self.asked.swap(false, Ordering::Relaxed))
     }
 

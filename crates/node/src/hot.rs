@@ -3,47 +3,61 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use iris_core::{AskOptions, Error, ErrorKind, Flow, Payload, SpawnOptions};
+use iris_core::{AskOptions, Error, ErrorKind, Flow, Payload, Pid, SpawnOptions};
 
 use crate::host::Event;
 use crate::makers;
-use crate::parcels::LENGTH_MAX;
 use crate::raw::{self, Arguments, Function, Value};
 use crate::state::State;
 
 const UNDEFINED: Value = std::ptr::null_mut();
 
-/// The outcome of a send: refused, accepted, and accepted with a drain to be scheduled by the caller.
+/// What a send tells where it was not simply accepted.
 #[repr(i32)]
 enum Sent {
     Refused = 0,
-    Accepted = 1,
-    AcceptedSchedule = 2,
+    /// The caller must schedule a drain.
+    AcceptedSchedule = 1,
+    /// As above; the message itself was refused, what happened to it made work.
+    RefusedSchedule = 2,
 }
 
-/// `send(pid, data) => Sent`
+/// `send(pid, view) => undefined | Sent`
 pub(crate) struct Send;
 
 impl Function for Send {
     #[inline]
     fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
-        let payload = checked(arguments.payload(1)?)?;
-        let Some(pid) = arguments.pid(0) else { return Ok(raw::integer(arguments.env, Sent::Refused as i32)) };
-        let (sent, schedule) = state.host.while_sending(|| state.runtime.try_send(pid, payload).is_ok());
-        let sent = match (sent, schedule) {
-            (_, true) => Sent::AcceptedSchedule,
-            (true, false) => Sent::Accepted,
-            (false, false) => Sent::Refused,
+        let bytes = arguments.view(1)?;
+        let Some(pid) = arguments.pid(0) else {
+            return Ok(raw::integer(arguments.env, Sent::Refused as i32));
         };
-        Ok(raw::integer(arguments.env, sent as i32))
+        Ok(send(state, arguments, pid, Payload::copy_from(bytes)))
     }
 }
 
-fn checked(payload: Payload) -> Result<Payload, Error> {
-    if payload.len() > LENGTH_MAX {
-        return Err(Error::invalid(format!("a message has at most {LENGTH_MAX} bytes, not {}", payload.len())));
+/// `sendOther(pid, data) => undefined | Sent`: data that is no view, such as a string.
+pub(crate) struct SendOther;
+
+impl Function for SendOther {
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let payload = arguments.payload(1)?;
+        let Some(pid) = arguments.pid(0) else {
+            return Ok(raw::integer(arguments.env, Sent::Refused as i32));
+        };
+        Ok(send(state, arguments, pid, payload))
     }
-    Ok(payload)
+}
+
+#[inline]
+fn send(state: &State, arguments: &Arguments, pid: Pid, payload: Payload) -> Value {
+    let sent = match state.host.while_sending(|| state.runtime.try_send(pid, payload).is_ok()) {
+        (true, false) => return UNDEFINED,
+        (true, true) => Sent::AcceptedSchedule,
+        (false, false) => Sent::Refused,
+        (false, true) => Sent::RefusedSchedule,
+    };
+    raw::integer(arguments.env, sent as i32)
 }
 
 /// `spawn(slot, budget) => pid`
@@ -65,7 +79,9 @@ pub(crate) struct Fill;
 
 impl Function for Fill {
     fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
-        let Ok(mut batch) = state.batch.try_borrow_mut() else { return Ok(raw::boolean(arguments.env, false)) };
+        let Ok(mut batch) = state.batch.try_borrow_mut() else {
+            return Ok(raw::boolean(arguments.env, false));
+        };
         let more = state.is_open() && makers::while_stepping(state, || batch.fill(state));
         Ok(raw::boolean(arguments.env, more))
     }
@@ -110,7 +126,7 @@ pub(crate) struct Answer;
 impl Function for Answer {
     fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
         let (turn, message) = (arguments.index(0) as usize, arguments.index(1) as usize);
-        let payload = checked(arguments.payload(2)?)?;
+        let payload = arguments.payload(2)?;
         let reply = state.batch.borrow_mut().reply(turn, message);
         if let Some(reply) = reply {
             reply.send(payload);
@@ -138,7 +154,7 @@ pub(crate) struct Resume;
 
 impl Function for Resume {
     fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
-        let payload = arguments.payload(1).and_then(checked);
+        let payload = arguments.payload(1);
         let suspended = state.suspended.borrow_mut().take(arguments.index(0));
         let Some(suspended) = suspended else { return Ok(UNDEFINED) };
         match (suspended.reply, payload) {
@@ -172,7 +188,7 @@ pub(crate) struct Ask;
 
 impl Function for Ask {
     fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
-        let payload = checked(arguments.payload(1)?)?;
+        let payload = arguments.payload(1)?;
         let number = arguments.index(3);
         let seconds = arguments.number(2);
         let pid = arguments.pid(0).ok_or_else(|| Error::no_process(arguments.number(0)))?;
@@ -230,7 +246,7 @@ pub(crate) struct Reply;
 
 impl Function for Reply {
     fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
-        let payload = checked(arguments.payload(2)?)?;
+        let payload = arguments.payload(2)?;
         let reply = state.mail.borrow_mut().take_reply(arguments.index(0), arguments.index(1));
         let awaited = reply.as_ref().is_some_and(iris_core::Reply::is_awaited);
         if let Some(reply) = reply {
@@ -249,9 +265,10 @@ impl Function for MailboxSize {
         let pid = arguments.pid(0);
         let size = pid.and_then(|pid| Some((pid, state.runtime.mailbox_size(pid)?)));
         let Some((pid, queued)) = size else { return Ok(raw::number(arguments.env, -1.0)) };
-        let held = state.batch.try_borrow().map_or(0, |batch| {
-            batch.waiting(pid, arguments.index(1) as usize, arguments.index(2) as usize)
-        });
+        let held = state
+            .batch
+            .try_borrow()
+            .map_or(0, |batch| batch.waiting(pid, arguments.index(1) as usize, arguments.index(2) as usize));
         #[expect(clippy::cast_precision_loss, reason = "a queue is shorter than 2^52")]
         Ok(raw::number(arguments.env, (queued + held) as f64))
     }

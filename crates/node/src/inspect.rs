@@ -93,7 +93,7 @@ impl Native {
     /// Live actors.
     #[napi]
     pub fn live_actors(&self) -> f64 {
-        count(self.state.runtime.stats().actors)
+        count(self.state.runtime.live_actors())
     }
 
     /// A look at the whole runtime.
@@ -178,7 +178,8 @@ fn numbers(pids: Vec<iris_core::Pid>) -> Vec<f64> {
 }
 
 fn counts(counts: Vec<(&'static str, u64)>) -> Vec<Count> {
-    let named = |(reason, count): (&str, u64)| Count { reason: reason.to_owned(), count: raw::id_number(count) };
+    let named =
+        |(reason, count): (&str, u64)| Count { reason: reason.to_owned(), count: raw::id_number(count) };
     counts.into_iter().map(named).collect()
 }
 

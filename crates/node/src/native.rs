@@ -64,6 +64,7 @@ impl Native {
         // SAFETY: the environment of the current callback.
         unsafe { napi::check_status!(sys::napi_create_object(env.raw(), &raw mut object))? };
         self.add::<hot::Send>(object, "send")?;
+        self.add::<hot::SendOther>(object, "sendOther")?;
         self.add::<hot::Spawn>(object, "spawn")?;
         self.add::<hot::Fill>(object, "fill")?;
         self.add::<hot::Settle>(object, "settle")?;
@@ -112,6 +113,12 @@ impl Native {
         napi::check_status!(status)?;
         // SAFETY: the value just made.
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), buffer) })
+    }
+
+    /// The product's version.
+    #[napi]
+    pub fn version() -> &'static str {
+        iris_core::version()
     }
 
     /// Words a frame must have.

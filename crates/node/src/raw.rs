@@ -13,6 +13,7 @@ use napi::sys;
 pub(crate) use sys::napi_env as Env;
 pub(crate) use sys::napi_value as Value;
 
+use crate::parcels::LENGTH_MAX;
 use crate::state::State;
 
 /// Strings up to this length are read without measuring them first.
@@ -34,10 +35,6 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    pub(crate) fn get(&self, index: usize) -> Value {
-        self.values[index]
-    }
-
     /// The argument as a number; not a number where it is none.
     #[inline]
     pub(crate) fn number(&self, index: usize) -> f64 {
@@ -66,6 +63,12 @@ impl Arguments {
     #[inline]
     pub(crate) fn payload(&self, index: usize) -> Result<Payload, Error> {
         payload_of(self.env, self.values[index])
+    }
+
+    /// The bytes of an argument that is a view, a Buffer for example; JavaScript checked that.
+    #[inline]
+    pub(crate) fn view(&self, index: usize) -> Result<&[u8], Error> {
+        view_of(self.env, self.values[index])
     }
 
     /// The argument as text, empty where it is none.
@@ -108,23 +111,30 @@ pub(crate) fn number_of(pid: Pid) -> f64 {
     pid.get() as f64
 }
 
-/// A copy of the bytes of a Buffer, typed array, DataView, ArrayBuffer, or of a string as UTF-8.
+/// The bytes of a view, without looking whether it is one.
 #[inline]
-pub(crate) fn payload_of(env: Env, value: Value) -> Result<Payload, Error> {
-    let mut is_view = false;
+fn view_of<'a>(env: Env, value: Value) -> Result<&'a [u8], Error> {
     let mut data = ptr::null_mut();
     let mut length = 0;
-    // SAFETY: a value of the current callback; `napi_get_buffer_info` accepts every view once `napi_is_buffer` said yes;
-    // the bytes stay where they are until JavaScript runs again.
-    unsafe {
-        if sys::napi_is_buffer(env, value, &raw mut is_view) == sys::Status::napi_ok
-            && is_view
-            && sys::napi_get_buffer_info(env, value, &raw mut data, &raw mut length) == sys::Status::napi_ok
-        {
-            return Ok(Payload::copy_from(slice_of(data.cast(), length)));
-        }
-    }
-    payload_of_other(env, value)
+    // SAFETY: a view of the current callback; its bytes stay where they are until JavaScript runs again.
+    let bytes = unsafe {
+        sys::napi_get_buffer_info(env, value, &raw mut data, &raw mut length);
+        slice_of(data.cast(), length)
+    };
+    if bytes.len() > LENGTH_MAX { Err(too_long(bytes.len())) } else { Ok(bytes) }
+}
+
+#[cold]
+fn too_long(length: usize) -> Error {
+    Error::invalid(format!("a message has at most {LENGTH_MAX} bytes, not {length}"))
+}
+
+/// A copy of the bytes of a Buffer, typed array, DataView, ArrayBuffer, or of a string as UTF-8.
+pub(crate) fn payload_of(env: Env, value: Value) -> Result<Payload, Error> {
+    let mut is_view = false;
+    // SAFETY: a value of the current callback.
+    unsafe { sys::napi_is_buffer(env, value, &raw mut is_view) };
+    if is_view { Ok(Payload::copy_from(view_of(env, value)?)) } else { payload_of_other(env, value) }
 }
 
 #[cold]
@@ -136,12 +146,15 @@ fn payload_of_other(env: Env, value: Value) -> Result<Payload, Error> {
     unsafe {
         if sys::napi_is_arraybuffer(env, value, &raw mut is_array_buffer) == sys::Status::napi_ok
             && is_array_buffer
-            && sys::napi_get_arraybuffer_info(env, value, &raw mut data, &raw mut length) == sys::Status::napi_ok
+            && sys::napi_get_arraybuffer_info(env, value, &raw mut data, &raw mut length)
+                == sys::Status::napi_ok
         {
-            return Ok(Payload::copy_from(slice_of(data.cast(), length)));
+            let bytes = slice_of(data.cast(), length);
+            return if length > LENGTH_MAX { Err(too_long(length)) } else { Ok(Payload::copy_from(bytes)) };
         }
     }
     match text_of(env, value) {
+        Some(text) if text.len() > LENGTH_MAX => Err(too_long(text.len())),
         Some(text) => Ok(Payload::from(text.into_bytes())),
         None => Err(Error::invalid(format!(
             "a message must be a Buffer, a typed array, an ArrayBuffer or a string, not {}",
@@ -329,14 +342,7 @@ unsafe extern "C" fn trampoline<F: Function>(env: Env, info: sys::napi_callback_
     // SAFETY: the array has `count` places; what is not given is filled with `undefined`. `data` is the state `function`
     // stored, alive as long as the function that is being called; `ManuallyDrop` leaves its count as it is.
     let state = unsafe {
-        sys::napi_get_cb_info(
-            env,
-            info,
-            &raw mut count,
-            values.as_mut_ptr(),
-            ptr::null_mut(),
-            &raw mut data,
-        );
+        sys::napi_get_cb_info(env, info, &raw mut count, values.as_mut_ptr(), ptr::null_mut(), &raw mut data);
         std::mem::ManuallyDrop::new(Rc::from_raw(data.cast::<State>().cast_const()))
     };
     let arguments = Arguments { env, values };

@@ -4,6 +4,7 @@
 //! runs that function; when the last of them is gone the behaviour is dropped and JavaScript is told to forget the
 //! function.
 
+use std::any::Any;
 use std::sync::{Arc, Weak};
 
 use iris_core::{Behaviour, Context, ExitReason, Failure, Flow, Message};
@@ -36,6 +37,10 @@ impl Behaviour for JsBehaviour {
     /// environment ended, can only end it.
     fn handle(&self, _context: &Context<'_>, _message: Message) -> Flow {
         Flow::Stop(ExitReason::Killed)
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 
     fn restarted(&self) -> Result<Option<Arc<dyn Behaviour>>, Failure> {

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use iris_core::{AskHandle, Error, HostedLane, Runtime, Reply, ShutdownReport, StartDone, Suspension};
+use iris_core::{AskHandle, Error, HostedLane, Reply, Runtime, ShutdownReport, StartDone, Suspension};
 use napi::sys;
 
 use crate::batch::Batch;
 use crate::frame::Frame;
-use crate::host::{Host, LaneBell};
+use crate::host::{Event, Host, LaneBell};
 use crate::mail::Mail;
 use crate::raw::{Env, Keep, Value};
 use crate::shelf::Shelf;
@@ -84,6 +84,8 @@ impl State {
                 return Err(napi::Error::new(napi::Status::PendingException, String::new()));
             }
         };
+        let told = Arc::clone(&host);
+        runtime.on_empty(Box::new(move || told.post(Event::Empty)));
         // Nothing is ready yet: the first ready actor wakes the drain.
         let _asleep = lane.try_sleep();
         let state = Rc::new(Self {

@@ -11,7 +11,6 @@ use crate::errors::Result;
 use crate::host::{Event, Host};
 use crate::native::Native;
 use crate::raw;
-use crate::words;
 
 /// A JavaScript function that makes a replacement; known by its number until the runtime forgets it.
 struct JsFactory {
@@ -63,7 +62,7 @@ impl Native {
         let state = &self.state;
         let mut options = SupervisorOptions::default();
         if let Some(strategy) = &choices.strategy {
-            options.strategy = state.check(words::strategy(strategy))?;
+            options.strategy = state.check(strategy.parse())?;
         }
         if let Some(intensity) = choices.intensity {
             options.intensity = intensity;
@@ -87,7 +86,7 @@ impl Native {
     pub fn watch(&self, supervisor: f64, pid: f64, strategy: String) -> Result<()> {
         let state = &self.state;
         let (supervisor, pid) = (state.pid(supervisor)?, state.pid(pid)?);
-        let strategy = state.check(words::strategy(&strategy))?;
+        let strategy = state.check(strategy.parse())?;
         state.check(state.runtime.watch(supervisor, pid, strategy))
     }
 
@@ -97,7 +96,7 @@ impl Native {
         let state = &self.state;
         let factory = Arc::new(JsFactory { factory, host: Arc::clone(&state.host) });
         let (supervisor, pid) = (state.pid(supervisor)?, state.pid(pid)?);
-        let strategy = state.check(words::strategy(&strategy))?;
+        let strategy = state.check(strategy.parse())?;
         state.check(state.runtime.supervise_with_factory(supervisor, pid, factory, strategy))
     }
 
