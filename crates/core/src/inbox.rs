@@ -92,3 +92,76 @@ impl<T: Linked> Inbox<T> {
         self.word.load(Ordering::Acquire) == PARKED
     }
 }
+
+#[cfg(all(test, loom))]
+mod model {
+    //! One lane and two producers: what is pushed is taken once, and a lane never sleeps on work.
+
+    use loom::sync::Arc;
+    use loom::sync::atomic::AtomicBool;
+    use loom::thread;
+
+    use super::*;
+
+    struct Thing {
+        next: AtomicPtr<Thing>,
+    }
+
+    impl Linked for Thing {
+        fn next(&self) -> &AtomicPtr<Self> {
+            &self.next
+        }
+    }
+
+    fn things() -> [&'static Thing; 2] {
+        [(); 2].map(|()| &*Box::leak(Box::new(Thing { next: AtomicPtr::new(std::ptr::null_mut()) })))
+    }
+
+    fn count(inbox: &Inbox<Thing>) -> usize {
+        let mut thing = inbox.take();
+        let mut count = 0;
+        while !thing.is_null() {
+            count += 1;
+            // SAFETY: the things are leaked, and `take` made the list ours.
+            thing = unsafe { (*thing).next.load(Ordering::Relaxed) };
+        }
+        count
+    }
+
+    #[test]
+    fn exactly_one_push_wakes_a_sleeping_lane() {
+        loom::model(|| {
+            let inbox = Arc::new(Inbox::new());
+            let [one, other] = things();
+            assert!(inbox.try_park());
+            let shared = Arc::clone(&inbox);
+            let producer = thread::spawn(move || shared.push(one));
+            let mine = inbox.push(other);
+            let wakes = usize::from(mine) + usize::from(producer.join().expect("the producer"));
+            assert_eq!((wakes, count(&inbox)), (1, 2));
+        });
+    }
+
+    #[test]
+    fn a_lane_does_not_sleep_on_work() {
+        loom::model(|| {
+            let inbox = Arc::new(Inbox::new());
+            let woken = Arc::new(AtomicBool::new(false));
+            let [one, other] = things();
+            let (shared, wake) = (Arc::clone(&inbox), Arc::clone(&woken));
+            let producer = thread::spawn(move || {
+                for thing in [one, other] {
+                    if shared.push(thing) {
+                        wake.store(true, Ordering::SeqCst);
+                    }
+                }
+            });
+            let mut taken = count(&inbox);
+            let sleeps = inbox.try_park();
+            producer.join().expect("the producer");
+            assert!(!sleeps || taken == 2 || woken.load(Ordering::SeqCst), "it sleeps and nobody wakes it");
+            taken += count(&inbox);
+            assert_eq!(taken, 2);
+        });
+    }
+}

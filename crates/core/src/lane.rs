@@ -5,7 +5,7 @@
 //! lock around the ready list is held for the moment of taking the next actor only.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU16;
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
@@ -13,7 +13,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::cell::Cell;
 use crate::inbox::{Inbox, Linked};
 use crate::shared::{Shared, WeakShared};
-use crate::sync::{AtomicPtr, AtomicU32, Ordering};
+use crate::sync::AtomicPtr;
 use crate::turn::{self, Turn};
 
 /// Most lanes of one runtime: each is a thread or an event loop of the host.

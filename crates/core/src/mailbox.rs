@@ -276,3 +276,7 @@ impl Drop for List {
         while self.pop().is_some() {}
     }
 }
+
+#[cfg(all(test, loom))]
+#[path = "mailbox_model.rs"]
+mod model;

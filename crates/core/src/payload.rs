@@ -145,6 +145,15 @@ impl Payload {
         }
     }
 
+    /// The shared buffer the bytes are in, if they are in one.
+    #[must_use]
+    pub fn shared(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Repr::Shared(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
     /// The bytes as a shared buffer: no copy where they are shared already.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {

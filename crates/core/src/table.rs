@@ -218,3 +218,60 @@ mod tests {
         assert_eq!(table.slots().filter(|(_, pid)| pid.is_some()).count(), 10_000);
     }
 }
+
+#[cfg(all(test, loom))]
+mod model {
+    //! Look-ups beside occupation and reuse: a stale pid finds nothing, a live one its own slot.
+
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+
+    struct Plain {
+        generation: AtomicU32,
+        link: AtomicU32,
+    }
+
+    impl Slot for Plain {
+        fn fresh(_: u32) -> Self {
+            Self { generation: AtomicU32::new(0), link: AtomicU32::new(0) }
+        }
+        fn generation(&self) -> &AtomicU32 {
+            &self.generation
+        }
+        fn link(&self) -> &AtomicU32 {
+            &self.link
+        }
+    }
+
+    #[test]
+    fn a_stale_pid_finds_nothing_while_its_slot_is_reused() {
+        loom::model(|| {
+            let table = Arc::new(Table::<Plain>::new(1));
+            let (slot, old) = table.occupy().expect("room");
+            Table::retire_pid(slot);
+            table.give_back(slot, old.index());
+            let shared = Arc::clone(&table);
+            let reuser = thread::spawn(move || shared.occupy().expect("room").1);
+            assert!(table.get(old).is_none());
+            let new = reuser.join().expect("the reuser");
+            assert_ne!(old, new);
+            assert!(table.get(old).is_none());
+            assert!(table.get(new).is_some());
+        });
+    }
+
+    #[test]
+    fn two_who_occupy_get_two_slots() {
+        loom::model(|| {
+            let table = Arc::new(Table::<Plain>::new(1));
+            let shared = Arc::clone(&table);
+            let other = thread::spawn(move || shared.occupy().expect("room").1);
+            let mine = table.occupy().expect("room").1;
+            let other = other.join().expect("the other");
+            assert_ne!(mine.index(), other.index());
+            assert!(table.get(mine).is_some() && table.get(other).is_some());
+        });
+    }
+}

@@ -1,5 +1,7 @@
 //! Actors through the public face: spawn, send, order, crash, stop, join, swap, ask.
 
+#![allow(clippy::unwrap_used, clippy::trivially_copy_pass_by_ref, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Timers, pull actors, virtual actors, shutdown, and arguments out of range.
 
+#![allow(clippy::unwrap_used, clippy::trivially_copy_pass_by_ref, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::sync::Arc;

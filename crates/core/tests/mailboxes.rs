@@ -1,5 +1,7 @@
 //! Mailboxes with bounds: each overflow policy, exactly.
 
+#![allow(clippy::unwrap_used, clippy::trivially_copy_pass_by_ref, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::sync::mpsc::Receiver;

@@ -1,5 +1,7 @@
 //! Names, paths, links, monitors, observed actors and dead letters.
 
+#![allow(clippy::unwrap_used, clippy::trivially_copy_pass_by_ref, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{DEADLINE, bytes, collector, counter, fragile, notice, observe, runtime};

@@ -1,5 +1,7 @@
 //! Supervision: factories, restarts in place, strategies, intensity, nesting, paths.
 
+#![allow(clippy::unwrap_used, clippy::trivially_copy_pass_by_ref, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::sync::Arc;
