@@ -8,8 +8,8 @@ use std::num::NonZeroU64;
 use crate::pid::Pid;
 use crate::timer_id::{GENERATION_MAX, TimerId};
 
-/// Nodes that are list heads: 6 levels of 64 slots and two lists more.
-pub(crate) const HEADS: u32 = 6 * 64 + 2;
+/// Nodes that are list heads: 7 levels of 64 slots and two lists more.
+pub(crate) const HEADS: u32 = 7 * 64 + 2;
 /// No node.
 pub(crate) const NIL: u32 = u32::MAX;
 /// Entries a chunk: the slab grows by some 25 kB at a time and copies nothing.

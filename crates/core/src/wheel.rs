@@ -1,13 +1,18 @@
 //! Wheel: a hierarchical timing wheel, pure: ticks come in, fired values go out, nobody is asked for the time.
 //!
-//! After G. Varghese and T. Lauck, "Hashed and Hierarchical Timing Wheels" (SOSP 1987), scheme 7: six levels of 64
-//! slots, a level's slot as long as the whole level below. A timer lies in the lowest level that reaches its deadline
-//! and moves down when its slot begins. Insert and cancel touch a constant number of links and never allocate, except
-//! where the slab grows by a chunk.
+//! After G. Varghese and T. Lauck, "Hashed and Hierarchical Timing Wheels" (SOSP 1987), scheme 7: seven levels of 64
+//! slots, a slot 32 times as long as one of the level below. A timer lies in the lowest level that reaches its deadline and
+//! falls to a lower one when its slot is opened. Insert and cancel touch a constant number of links and never allocate,
+//! except where the slab grows by a chunk.
+//!
+//! A level reaches twice as far as one slot of the next, so a slot is opened almost its own length before it begins
+//! ([`early`]), and its entries fall whenever nothing is due: 64,000 timers of one slot do not hold up those that are
+//! due meanwhile. Only at the slot's beginning must all have fallen (`falling_until`); so values are fired in the order of
+//! their ticks.
 //!
 //! All lists are circular and doubly linked by index. The heads are nodes too, below [`HEADS`], so that an entry leaves
-//! its list without knowing which one it is, and a whole slot is moved to another list at once. Invariant: every entry
-//! of a slot has its slot's beginning in `(elapsed, elapsed + 64 slots]`, so one bitmap a level tells the next event.
+//! its list without knowing which one it is, and a whole slot is moved to another list at once. Invariant: each slot that
+//! has entries is to be opened after `elapsed` and fewer than 64 slots ahead, so one bitmap a level tells the next event.
 
 use std::num::NonZeroU64;
 
@@ -16,11 +21,15 @@ use crate::pid_map::PidMap;
 use crate::timer_id::{TIMERS_MAX, TimerId};
 use crate::timer_slab::{Entry, HEADS, NIL, Slab};
 
-const LEVELS: u32 = 6;
-const SLOT_BITS: u32 = 6;
-const SLOTS: u32 = 1 << SLOT_BITS;
-/// How far the wheel sees: 2^36 ticks, two years of milliseconds. What lies beyond waits in the top level and is looked at again.
-const RANGE: u64 = 1 << (SLOT_BITS * LEVELS);
+const LEVELS: u32 = 7;
+const SLOTS: u32 = 64;
+/// A level's slot is 2^5 slots of the level below.
+const SLOT_BITS: u32 = 5;
+/// Slots ahead that a level is used for: one is open, one is for rounding.
+const SLOTS_AHEAD: u64 = 62;
+/// How far the wheel sees: some 2^36 ticks, two years of milliseconds. What lies beyond waits in the top level and is
+/// looked at again.
+const RANGE: u64 = SLOTS_AHEAD << (SLOT_BITS * (LEVELS - 1));
 /// The list of entries on their way down to a lower level.
 const FALLING: u32 = LEVELS * SLOTS;
 /// The list of entries that are due and wait to be taken.
@@ -33,6 +42,15 @@ const _: () = assert!(HEADS == DUE + 1);
 /// Bits of a tick below the slots of a level.
 fn shift(level: u32) -> u32 {
     SLOT_BITS * level
+}
+
+/// How long before its beginning a slot of this level is opened: so long that its last entry is just within the reach of
+/// the level below.
+fn early(level: u32) -> u64 {
+    match level {
+        0 => 0,
+        _ => (SLOTS_AHEAD - (1 << SLOT_BITS)) << shift(level - 1),
+    }
 }
 
 /// The slot of its level that the `number`th slot's length of all time is.
@@ -65,6 +83,8 @@ pub(crate) struct Wheel<T> {
     occupied: [u64; LEVELS as usize],
     /// The last tick that is fully worked off into `FALLING` and `DUE`.
     elapsed: u64,
+    /// All in `FALLING` are due at this tick or later; stays ahead of `elapsed` while there are any.
+    falling_until: u64,
     /// The next tick at which there is something to do; may be too early after a cancel, never too late.
     next_wake: u64,
     /// The first timer of each owner's list.
@@ -75,8 +95,15 @@ pub(crate) struct Wheel<T> {
 
 impl<T> Wheel<T> {
     pub(crate) fn new(copy: fn(&T) -> T) -> Self {
-        let (slab, owners) = (Slab::new(), PidMap::default());
-        Self { slab, occupied: [0; LEVELS as usize], elapsed: 0, next_wake: u64::MAX, owners, copy }
+        Self {
+            slab: Slab::new(),
+            occupied: [0; LEVELS as usize],
+            elapsed: 0,
+            falling_until: u64::MAX,
+            next_wake: u64::MAX,
+            owners: PidMap::default(),
+            copy,
+        }
     }
 
     /// How many timers are pending.
@@ -100,7 +127,7 @@ impl<T> Wheel<T> {
         if self.slab.len() == 0 {
             self.next_wake = u64::MAX;
         }
-        if now < self.next_wake {
+        if now < self.next_wake && self.slab.is_empty_list(FALLING) {
             // Nothing happens up to `now`, so the wheel may as well stand there: the new entry lands in a lower level.
             self.elapsed = self.elapsed.max(now);
         }
@@ -138,18 +165,10 @@ impl<T> Wheel<T> {
     }
 
     /// Moves time on to `now` and puts what is due into `fired`, oldest tick first. Stops after `steps_max` entries
-    /// fired or moved, so that the caller can let go of a lock; true when there is more to do at `now`.
+    /// fired or moved, so that the caller can let go of a lock; true when there is more to do.
     pub(crate) fn advance(&mut self, now: u64, steps_max: usize, fired: &mut Vec<Fired<T>>) -> bool {
         let mut steps_left = steps_max;
         loop {
-            while let Some(index) = self.slab.first(FALLING) {
-                if steps_left == 0 {
-                    return true;
-                }
-                steps_left -= 1;
-                self.slab.unlink(index);
-                self.place(index, self.slab.entry(index).deadline);
-            }
             while let Some(index) = self.slab.first(DUE) {
                 if steps_left == 0 {
                     return true;
@@ -158,39 +177,67 @@ impl<T> Wheel<T> {
                 fired.push(self.fire(index, now));
             }
             self.next_wake = self.next_event();
-            if self.next_wake > now {
+            let is_falling = !self.slab.is_empty_list(FALLING);
+            if is_falling && self.next_wake.min(now) >= self.falling_until {
+                // They must have fallen before time goes on.
+                if !self.let_fall(&mut steps_left) {
+                    return true;
+                }
+            } else if self.next_wake <= now {
+                self.elapsed = self.next_wake;
+                self.open_slots();
+            } else {
                 self.elapsed = self.elapsed.max(now);
+                self.let_fall(&mut steps_left);
                 self.shrink();
-                return false;
+                return is_falling;
             }
-            self.elapsed = self.next_wake;
-            self.open_slots();
         }
     }
 
-    /// The beginning of the next slot that has entries.
-    fn next_event(&self) -> u64 {
-        let levels = (0..LEVELS).zip(self.occupied).filter(|(_, occupied)| *occupied != 0);
-        let begins = levels.map(|(level, occupied)| {
-            let current = self.elapsed >> shift(level);
-            let ahead = occupied.rotate_right(slot(current) + 1).trailing_zeros() + 1;
-            (current + u64::from(ahead)) << shift(level)
-        });
-        begins.min().unwrap_or(u64::MAX)
+    /// Moves entries to lower levels, at most `steps_left`; true when all have fallen.
+    fn let_fall(&mut self, steps_left: &mut usize) -> bool {
+        while let Some(index) = self.slab.first(FALLING) {
+            if *steps_left == 0 {
+                return false;
+            }
+            *steps_left -= 1;
+            self.slab.unlink(index);
+            self.place(index, self.slab.entry(index).deadline);
+        }
+        true
     }
 
-    /// Moves the slots that begin at `elapsed` to the lists that `advance` works off.
+    /// When the next slot that has entries is to be opened.
+    fn next_event(&self) -> u64 {
+        let levels = (0..LEVELS).zip(self.occupied).filter(|(_, occupied)| *occupied != 0);
+        let events = levels.map(|(level, occupied)| {
+            let opened = (self.elapsed + early(level)) >> shift(level);
+            let ahead = occupied.rotate_right(slot(opened) + 1).trailing_zeros() + 1;
+            ((opened + u64::from(ahead)) << shift(level)) - early(level)
+        });
+        events.min().unwrap_or(u64::MAX)
+    }
+
+    /// Moves the slots that are to be opened at `elapsed` to the lists that `advance` works off.
     fn open_slots(&mut self) {
         for level in 0..LEVELS {
-            if self.elapsed.trailing_zeros() < shift(level) {
-                return;
-            }
-            let slot = slot(self.elapsed >> shift(level));
+            let begin = self.elapsed + early(level);
+            let slot = slot(begin >> shift(level));
             let occupied = &mut self.occupied[level as usize];
-            if *occupied & 1 << slot != 0 {
-                *occupied &= !(1 << slot);
-                self.slab.splice(level * SLOTS + slot, if level == 0 { DUE } else { FALLING });
+            if begin.trailing_zeros() < shift(level) || *occupied & 1 << slot == 0 {
+                continue;
             }
+            *occupied &= !(1 << slot);
+            if level == 0 {
+                self.slab.splice(slot, DUE);
+                continue;
+            }
+            if self.slab.is_empty_list(FALLING) {
+                self.falling_until = u64::MAX;
+            }
+            self.falling_until = self.falling_until.min(begin);
+            self.slab.splice(level * SLOTS + slot, FALLING);
         }
     }
 
@@ -201,10 +248,10 @@ impl<T> Wheel<T> {
             return;
         }
         let distance = (deadline - self.elapsed).min(RANGE - 1);
-        let level = distance.ilog2() / SLOT_BITS;
+        let level = (distance / SLOTS_AHEAD).checked_ilog2().map_or(0, |log| log / SLOT_BITS + 1);
         let begin = (self.elapsed + distance) >> shift(level);
         self.occupied[level as usize] |= 1 << slot(begin);
-        self.next_wake = self.next_wake.min(begin << shift(level));
+        self.next_wake = self.next_wake.min((begin << shift(level)) - early(level));
         self.slab.link(level * SLOTS + slot(begin), index);
     }
 
