@@ -71,12 +71,12 @@ SystemMessage = PySystemMessage
 class Runtime(_iris.Runtime):
     """A runtime of actors: a value, not a singleton; several live side by side in one process.
 
-    As a context manager, sync or async, it stops everything when it is left. All methods may be called from any
-    thread. After a fork, every call in the child raises `ForkedRuntimeError`.
+    As a context manager, sync or async, it stops everything when it is left. All methods may be called from
+    any thread. After a fork, every call in the child raises `ForkedRuntimeError`.
 
     Args:
-        contextvars: carry the sender's `contextvars` context to the handler of each message. Costs nothing when
-            off.
+        contextvars: carry the sender's `contextvars` context to the handler of each message. Costs nothing
+            when off.
 
     Raises:
         InvalidArgumentError: an environment variable for `release_gil` limits is not a number in its range.

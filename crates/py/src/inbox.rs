@@ -120,8 +120,10 @@ impl Borrowed<'_> {
         unsafe { (*self.inbox.mailbox.get()).as_mut() }
     }
 
-    /// Takes the mailbox away from its user: the function returned.
+    /// Takes the mailbox away from its user: the function returned. Asks it left unanswered fail.
     pub(crate) fn take(&mut self) -> Option<PullMailbox> {
+        let unanswered = std::mem::take(&mut *self.inbox.unanswered.lock());
+        drop(unanswered);
         // SAFETY: as in `mailbox`.
         unsafe { (*self.inbox.mailbox.get()).take() }
     }

@@ -1,0 +1,96 @@
+"""What all tests share: a runtime that must end clean, and waiting for something with a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import iris
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+DEADLINE = 10.0
+
+
+def eventually(predicate: Callable[[], object], what: str, timeout: float = DEADLINE) -> None:
+    """Wait until the predicate holds, or fail saying what was awaited."""
+    deadline = time.monotonic() + timeout
+    never = threading.Event()
+    while not predicate():
+        assert time.monotonic() < deadline, f"waited {timeout} s for {what}"
+        never.wait(0.002)
+
+
+async def tick() -> None:
+    """Let the event loop make one round."""
+    loop = asyncio.get_running_loop()
+    round_made = loop.create_future()
+    loop.call_soon(round_made.set_result, None)
+    await round_made
+
+
+async def settled(predicate: Callable[[], object], what: str, timeout: float = DEADLINE) -> None:
+    """As `eventually`, while the event loop runs."""
+    deadline = time.monotonic() + timeout
+    while not predicate():
+        assert time.monotonic() < deadline, f"waited {timeout} s for {what}"
+        await tick()
+
+
+class Inbox:
+    """Collects what a handler gets, for the test's thread to wait on."""
+
+    def __init__(self) -> None:
+        self.messages: list[bytes] = []
+        self._arrived = threading.Condition()
+
+    def __call__(self, message: bytes) -> None:
+        with self._arrived:
+            self.messages.append(message)
+            self._arrived.notify_all()
+
+    def wait(self, count: int, timeout: float = DEADLINE) -> list[bytes]:
+        """Wait until so many messages are there."""
+        with self._arrived:
+            enough = self._arrived.wait_for(lambda: len(self.messages) >= count, timeout)
+            assert enough, f"waited {timeout} s for {count} messages, got {len(self.messages)}"
+            return list(self.messages)
+
+
+@pytest.fixture
+def rt() -> Iterator[iris.Runtime]:
+    """A runtime of the test's own; no actor may outlive it."""
+    runtime = iris.Runtime()
+    yield runtime
+    runtime.close()
+    eventually(lambda: runtime.stats()["actors"] == 0, "the end of all actors")
+
+
+@pytest.fixture
+def inbox() -> Inbox:
+    """A handler that collects what it gets."""
+    return Inbox()
+
+
+def system(messages: list[object], kind: str) -> list[iris.SystemMessage]:
+    """The notices of one kind among messages."""
+    return [m for m in messages if isinstance(m, iris.SystemMessage) and m.type_name == kind]
+
+
+def run_script(source: str, timeout: float = 30.0, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a Python program in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", source],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **environment},
+        check=False,
+    )

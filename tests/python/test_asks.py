@@ -1,0 +1,159 @@
+"""Asks: answers, time-outs, failures; awaited and blocking."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import iris
+import pytest
+from conftest import DEADLINE, eventually
+
+
+def test_ask_is_answered(rt: iris.Runtime) -> None:
+    assert rt.ask_blocking(rt.spawn(bytes.upper), b"hello") == b"HELLO"
+    assert rt.ask_blocking(rt.spawn(lambda message: None), b"") == b""
+    assert rt.ask_blocking(rt.spawn(lambda message: bytearray(message)), b"copy") == b"copy"
+    ref = rt.ref(rt.spawn(bytes.upper))
+    assert ref.ask_blocking(b"ref") == b"REF"
+
+
+def test_awaited_asks_are_answered() -> None:
+    async def main() -> None:
+        async with iris.Runtime() as rt:
+            pid = rt.spawn(bytes.upper)
+            assert await rt.ask(pid, b"hello") == b"HELLO"
+            answers = await asyncio.gather(*(rt.ask(pid, b"%d" % n) for n in range(1_000)))
+            assert answers == [b"%d" % n for n in range(1_000)]
+            assert await rt.ref(pid).ask(b"ref") == b"REF"
+
+    asyncio.run(main())
+
+
+def test_awaited_ask_of_an_actor_elsewhere(rt: iris.Runtime) -> None:
+    on_the_runtime_thread = rt.spawn(lambda message: message + b"!")
+
+    async def main() -> list[bytes]:
+        return [await rt.ask(on_the_runtime_thread, b"%d" % n) for n in range(100)]
+
+    assert asyncio.run(main()) == [b"%d!" % n for n in range(100)]
+
+
+def test_ask_times_out(rt: iris.Runtime) -> None:
+    pid = rt.spawn_observed_handler()
+    started = time.monotonic()
+    with pytest.raises(TimeoutError) as caught:
+        rt.ask_blocking(pid, b"", timeout=0.02)
+    assert time.monotonic() - started < 5
+    assert isinstance(caught.value, iris.AskTimeoutError)
+    assert caught.value.kind == "AskTimeout"
+
+    async def main() -> None:
+        with pytest.raises(iris.AskTimeoutError):
+            await rt.ask(pid, b"", timeout=0.02)
+
+    asyncio.run(main())
+
+
+def test_ask_of_a_handler_that_blocks_times_out(rt: iris.Runtime) -> None:
+    go = threading.Event()
+    pid = rt.spawn(lambda message: go.wait(DEADLINE))
+    with pytest.raises(iris.AskTimeoutError):
+        rt.ask_blocking(pid, b"", timeout=0.05)
+    go.set()
+
+
+def test_ask_of_dying_fails(rt: iris.Runtime) -> None:
+    def crash(message: bytes) -> None:
+        raise ValueError("boom")
+
+    with pytest.raises(iris.AskFailedError, match="ValueError: boom"):
+        rt.ask_blocking(rt.spawn(crash), b"", timeout=DEADLINE)
+    quiet = rt.spawn_observed_handler()
+    failed = threading.Event()
+
+    def asker() -> None:
+        with pytest.raises(iris.AskFailedError):
+            rt.ask_blocking(quiet, b"", timeout=DEADLINE)
+        failed.set()
+
+    thread = threading.Thread(target=asker)
+    thread.start()
+    eventually(lambda: rt.mailbox_size(quiet) == 1, "the ask to arrive")
+    rt.stop(quiet)
+    assert failed.wait(DEADLINE)
+    thread.join()
+    with pytest.raises(iris.NoProcessError):
+        rt.ask_blocking(quiet, b"")
+    with pytest.raises(LookupError):
+        rt.ask_blocking(5, b"")
+
+
+def test_ask_expired_is_not_executed(rt: iris.Runtime) -> None:
+    seen: list[bytes] = []
+    go, entered = threading.Event(), threading.Event()
+
+    def handler(message: bytes) -> None:
+        seen.append(message)
+        entered.set()
+        assert go.wait(DEADLINE)
+
+    pid = rt.spawn(handler)
+    rt.send(pid, b"hold")
+    assert entered.wait(DEADLINE)
+    with pytest.raises(iris.AskTimeoutError):
+        rt.ask_blocking(pid, b"expired", timeout=0.02)
+    rt.send(pid, b"last")
+    go.set()
+    eventually(lambda: b"last" in seen, "the last message")
+    assert seen == [b"hold", b"last"]
+    assert rt.dead_letters()["AskExpired"] == 1
+
+
+def test_answer_of_another_type_fails_the_ask_alone(rt: iris.Runtime) -> None:
+    pid = rt.spawn(lambda message: 5)
+    with pytest.raises(iris.AskFailedError, match="int"):
+        rt.ask_blocking(pid, b"")
+    assert rt.is_alive(pid)
+
+
+def test_actor_that_asks_itself_is_refused(rt: iris.Runtime) -> None:
+    def handler(message: bytes) -> bytes:
+        with pytest.raises(iris.WouldDeadlockError):
+            rt.ask_blocking(rt.current_pid() or 0, b"")
+        return b"refused"
+
+    assert rt.ask_blocking(rt.spawn(handler), b"") == b"refused"
+
+
+def test_ask_outside_of_a_loop_says_what_to_use(rt: iris.Runtime) -> None:
+    with pytest.raises(RuntimeError, match="ask_blocking"):
+        rt.ask(rt.spawn(bytes.upper), b"")
+
+
+def test_full_mailbox_refuses_an_ask(rt: iris.Runtime) -> None:
+    go, entered = threading.Event(), threading.Event()
+
+    def handler(message: bytes) -> None:
+        entered.set()
+        assert go.wait(DEADLINE)
+
+    pid = rt.spawn_py_handler_bounded(handler, 100, 1)
+    rt.send(pid, b"held")
+    assert entered.wait(DEADLINE)
+    rt.send(pid, b"fills")
+    with pytest.raises(iris.MailboxFullError):
+        rt.ask_blocking(pid, b"")
+    go.set()
+
+
+def test_cancelled_ask_leaves_nothing_behind() -> None:
+    async def main() -> None:
+        async with iris.Runtime() as rt:
+            pid = rt.spawn_observed_handler()
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(asyncio.ensure_future(rt.ask(pid, b"")), 0.01)
+            assert await rt.ask(rt.spawn(bytes.upper), b"a") == b"A"
+
+    asyncio.run(main())
