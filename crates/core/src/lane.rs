@@ -8,12 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 
 use crate::cell::Cell;
-use crate::inbox::{Inbox, Linked};
+use crate::ready::ReadyQueue;
 use crate::shared::{Shared, WeakShared};
-use crate::sync::AtomicPtr;
 use crate::turn::{self, Turn};
 
 /// Most lanes of one runtime: each is a thread or an event loop of the host.
@@ -55,18 +54,11 @@ pub enum Drained {
     More,
 }
 
-impl Linked for Cell {
-    fn next(&self) -> &AtomicPtr<Self> {
-        &self.next
-    }
-}
-
 /// A lane whose actors run on threads of the host.
 pub struct HostedLane {
     id: LaneId,
     shared: WeakShared,
-    inbox: Inbox<Cell>,
-    ready: Mutex<Ready>,
+    ready: ReadyQueue,
     host: RwLock<Arc<dyn LaneHost>>,
     interrupts: AtomicU32,
     /// Where its actors go since the host is gone; `NO_LANE` while it is here.
@@ -76,21 +68,12 @@ pub struct HostedLane {
 
 const NO_LANE: u16 = u16::MAX;
 
-/// The oldest of the ready actors, in order.
-struct Ready {
-    first: *const Cell,
-}
-
-// SAFETY: a pointer to a cell of the table, which is `Sync` and outlives the lane's use of it.
-unsafe impl Send for Ready {}
-
 impl HostedLane {
     pub(crate) fn new(id: LaneId, shared: WeakShared, host: Arc<dyn LaneHost>) -> Self {
         Self {
             id,
             shared,
-            inbox: Inbox::new(),
-            ready: Mutex::new(Ready { first: std::ptr::null() }),
+            ready: ReadyQueue::new(),
             host: RwLock::new(host),
             interrupts: AtomicU32::new(0),
             successor: AtomicU16::new(NO_LANE),
@@ -111,7 +94,7 @@ impl HostedLane {
     pub fn drain(&self, deadline: Instant) -> Drained {
         let Some(shared) = self.shared.upgrade() else { return Drained::Empty };
         let mut slice = Slice::until(deadline);
-        while let Some(cell) = self.pop() {
+        while let Some(cell) = self.ready.pop() {
             self.turns.fetch_add(1, Ordering::Relaxed);
             turn::run(&shared, cell, &self.interrupts, &mut slice);
             if slice.is_over() {
@@ -124,7 +107,7 @@ impl HostedLane {
     /// Runs one turn of the oldest ready actor, if there is one.
     pub fn drain_one(&self) -> bool {
         let Some(shared) = self.shared.upgrade() else { return false };
-        let Some(cell) = self.pop() else { return false };
+        let Some(cell) = self.ready.pop() else { return false };
         self.turns.fetch_add(1, Ordering::Relaxed);
         turn::run(
             &shared,
@@ -138,7 +121,7 @@ impl HostedLane {
     /// Takes the oldest ready actor to be stepped by hand, for hosts that hand over whole batches.
     pub fn take_turn(self: &Arc<Self>) -> Option<Turn> {
         let shared = self.shared.upgrade()?;
-        let cell = self.pop()?;
+        let cell = self.ready.pop()?;
         self.turns.fetch_add(1, Ordering::Relaxed);
         Some(Turn::new(shared, std::ptr::from_ref(cell), Arc::clone(self)))
     }
@@ -146,24 +129,24 @@ impl HostedLane {
     /// Whether an actor is ready.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        self.inbox.has_work() || !self.ready.lock().first.is_null()
+        self.ready.has_work()
     }
 
     /// Falls asleep: from then on the next ready actor calls [`LaneHost::wake`], once. False: something is ready.
     #[must_use]
     pub fn try_sleep(&self) -> bool {
-        self.ready.lock().first.is_null() && self.inbox.try_park()
+        self.ready.try_park()
     }
 
     /// Takes the sleep back, when the host woke by itself. False: a wake is on its way.
     pub fn cancel_sleep(&self) -> bool {
-        self.inbox.unpark()
+        self.ready.unpark()
     }
 
     /// Whether the lane is asleep.
     #[must_use]
     pub fn is_asleep(&self) -> bool {
-        self.inbox.is_parked()
+        self.ready.is_parked()
     }
 
     /// Changes whenever a signal reaches an actor of this lane; a batch looks here between messages.
@@ -180,7 +163,7 @@ impl HostedLane {
 
     /// Puts a ready actor at the end of the queue and wakes the host if it sleeps.
     pub(crate) fn push(&self, shared: &Shared, cell: &Cell) {
-        if self.inbox.push(cell) {
+        if self.ready.push(cell) {
             let host = Arc::clone(&self.host.read());
             host.wake();
         }
@@ -202,21 +185,10 @@ impl HostedLane {
 
     fn move_on(&self, shared: &Shared) {
         let successor = LaneId::new(self.successor.load(Ordering::SeqCst));
-        while let Some(cell) = self.pop() {
+        while let Some(cell) = self.ready.pop() {
             cell.set_lane(successor);
             shared.schedule(cell);
         }
-    }
-
-    fn pop(&self) -> Option<&Cell> {
-        let mut ready = self.ready.lock();
-        if ready.first.is_null() {
-            ready.first = self.inbox.take();
-        }
-        // SAFETY: cells live as long as the table, which outlives the lane's use; a queued cell is in one queue only.
-        let cell = unsafe { ready.first.as_ref()? };
-        ready.first = cell.next.load(Ordering::Relaxed);
-        Some(cell)
     }
 }
 
@@ -231,6 +203,8 @@ pub(crate) struct Slice {
     deadline: Option<Instant>,
     left: u32,
     over: bool,
+    /// Times the owner may still wait for more, when it has emptied a busy mailbox.
+    lingers: u32,
 }
 
 /// Reading the clock costs 20 ns, a message 50 to 100: every eighth message it is 3 % at most.
@@ -238,11 +212,23 @@ const CLOCK_EVERY: u32 = 8;
 
 impl Slice {
     pub(crate) fn until(deadline: Instant) -> Self {
-        Self { deadline: Some(deadline), left: CLOCK_EVERY, over: false }
+        Self { deadline: Some(deadline), left: CLOCK_EVERY, over: false, lingers: 0 }
     }
 
     pub(crate) fn endless() -> Self {
-        Self { deadline: None, left: u32::MAX, over: false }
+        Self { deadline: None, left: u32::MAX, over: false, lingers: 0 }
+    }
+
+    /// Lets the owner of a busy mailbox linger when it has emptied it, as often as said.
+    pub(crate) fn allow_lingering(&mut self, lingers: u32) {
+        self.lingers = lingers;
+    }
+
+    /// Takes one of the allowed waits.
+    pub(crate) fn may_linger(&mut self) -> bool {
+        let may = self.lingers > 0;
+        self.lingers = self.lingers.saturating_sub(1);
+        may
     }
 
     /// Counts one message; true when the slice is over.

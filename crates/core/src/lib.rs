@@ -52,6 +52,7 @@ mod ending;
 mod lane;
 mod options;
 mod pull;
+mod ready;
 mod shared;
 mod supervisor;
 mod supervisors;

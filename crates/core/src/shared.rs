@@ -362,6 +362,11 @@ impl Shared {
         }
     }
 
+    /// As [`Shared::schedule`], behind every other actor of the lane: for one that used up its turn.
+    pub(crate) fn schedule_last(&self, cell: &Cell) {
+        if cell.lane() == LaneId::WORKERS { self.workers.push_last(cell) } else { self.schedule(cell) }
+    }
+
     pub(crate) fn hosted_lane(&self, id: LaneId) -> Option<&HostedLane> {
         let lane = self.lanes.get(usize::from(id.get()))?.load(Ordering::Acquire);
         // SAFETY: lanes are kept in `lanes_kept` until the runtime's parts go.

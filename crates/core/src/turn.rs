@@ -19,6 +19,19 @@ use crate::message::{Incoming, Message};
 use crate::pid::Pid;
 use crate::shared::Shared;
 
+/// Messages of one turn after which an empty mailbox is expected to fill again soon.
+const BUSY: u32 = 4;
+/// About half a microsecond.
+const LINGER_SPINS: u32 = 24;
+
+/// Gives the senders a moment to queue more. Without a look at the word, which is theirs meanwhile.
+#[cold]
+fn linger() {
+    for _ in 0..LINGER_SPINS {
+        std::hint::spin_loop();
+    }
+}
+
 /// What the owner meets next.
 enum Next {
     /// A message to handle.
@@ -40,20 +53,24 @@ struct Stepper<'a> {
     look: bool,
 }
 
-/// Runs a turn to its end: the actor goes idle, to the end of its lane's queue, or away.
-pub(crate) fn run(shared: &Arc<Shared>, cell: &Cell, interrupts: &AtomicU32, slice: &mut Slice) {
+/// Runs a turn to its end: the actor goes idle, or away, or has used up its turn and goes to the end of its lane's queue,
+/// which is told by true.
+pub(crate) fn run(shared: &Arc<Shared>, cell: &Cell, interrupts: &AtomicU32, slice: &mut Slice) -> bool {
     let mut stepper = Stepper::new(shared, cell, interrupts);
     let _entered = context::enter(stepper.pid);
     loop {
         let step = catch_unwind(AssertUnwindSafe(|| stepper.handle_messages(slice)));
         let flow = step.unwrap_or_else(|panic| Some(Flow::Stop(panicked(&*panic))));
         match flow {
-            None => return,
-            Some(Flow::Continue) => return shared.schedule(cell),
+            None => return false,
+            Some(Flow::Continue) => {
+                shared.schedule_last(cell);
+                return true;
+            }
             Some(Flow::Suspend) => stepper.suspend(),
             Some(Flow::Stop(reason)) => {
                 if ending::fail(shared, cell, stepper.pid, reason) {
-                    return;
+                    return false;
                 }
                 stepper.suspend();
             }
@@ -85,7 +102,7 @@ impl<'a> Stepper<'a> {
     fn handle_messages(&mut self, slice: &mut Slice) -> Option<Flow> {
         let context = self.context();
         loop {
-            let message = match self.next() {
+            let message = match self.next(slice) {
                 Next::Message(message) => message,
                 Next::Budget => return Some(Flow::Continue),
                 Next::Over => return None,
@@ -108,7 +125,7 @@ impl<'a> Stepper<'a> {
         self.look = true;
     }
 
-    fn next(&mut self) -> Next {
+    fn next(&mut self, slice: &mut Slice) -> Next {
         loop {
             let interrupts = self.interrupts.load(Ordering::Acquire);
             if self.look || interrupts != self.seen {
@@ -133,10 +150,16 @@ impl<'a> Stepper<'a> {
                     self.left -= 1;
                     return Next::Message(message);
                 }
+                None if self.is_busy() && slice.may_linger() => linger(),
                 None if self.cell.word.try_idle() => return Next::Over,
                 None => self.look = true,
             }
         }
+    }
+
+    /// Whether this turn handled enough messages for more to be expected.
+    fn is_busy(&self) -> bool {
+        self.left + BUSY <= self.cell.budget.load(Ordering::Relaxed)
     }
 
     /// The next message that is to be handled; what is not is counted as dropped.
@@ -367,7 +390,7 @@ impl Turn {
         if !self.owned {
             return None;
         }
-        match self.step(|stepper| stepper.next()) {
+        match self.step(|stepper| stepper.next(&mut Slice::endless())) {
             Next::Message(message) => Some(message),
             Next::Budget => None,
             Next::Over => {
@@ -453,7 +476,7 @@ impl Turn {
         } else if self.has_nothing_left() && cell.word.try_idle() {
             return;
         }
-        self.shared.schedule(cell);
+        self.shared.schedule_last(cell);
     }
 
     /// Whether no message is left that nobody would tell of again.

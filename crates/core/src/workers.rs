@@ -1,29 +1,38 @@
 //! Workers: the threads that run Rust actors, each with a queue of its own that the others may steal from.
 //!
-//! An actor made ready by a worker goes to that worker's queue (crossbeam's Chase-Lev deque), one made ready from
-//! outside goes to the injector. A worker that finds nothing searches for a moment, then sleeps under the protocol of
-//! [`crate::sleep`]. Every [`INJECTOR_EVERY`] turns the injector is asked first, so that a busy worker starves nobody outside.
+//! An actor made ready by a worker runs next on that worker; whom it displaces goes to the worker's queue (crossbeam's
+//! Chase-Lev deque). One made ready from outside is injected for any worker. A worker that finds nothing searches for a moment, then sleeps under the protocol of
+//! [`crate::sleep`]. Every [`INJECTED_EVERY`] turns, and
+//! after each that used its whole budget, the injected are asked first, so that busy workers starve nobody outside.
 
 use std::cell::Cell as StdCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 
-use crossbeam_deque::{Injector, Steal, Stealer, Worker};
+use crossbeam_deque::{Steal, Stealer, Worker};
+use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use crate::cell::Cell;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lane::Slice;
+use crate::ready::ReadyQueue;
 use crate::shared::{Shared, WeakShared};
 use crate::sleep::Sleepers;
 use crate::turn;
 use crate::watch::{SPARES_MAX, Watch};
 
-/// As tokio's: prime, so that it falls into step with no pattern of the actors.
-const INJECTOR_EVERY: u32 = 61;
+/// Turns between two looks at the injected actors: as tokio's, prime, so that it falls into step with no pattern.
+const INJECTED_EVERY: u32 = 61;
+/// Turns between two looks at the queue before the next actor, so that two actors that talk starve nobody.
+const QUEUE_EVERY: u32 = 4;
+/// Injected actors a worker takes over at once; the others may steal them.
+const INJECTED_BATCH: usize = 64;
 /// Looks around before a worker sleeps: about 20 microseconds, what waking it would cost.
 const SPINS: u32 = 400;
+/// Waits for more, of half a microsecond each, when a busy mailbox was emptied: going idle costs sender and worker more.
+const LINGERS: u32 = 4;
 
 #[derive(Clone, Copy)]
 struct Ready(*const Cell);
@@ -33,7 +42,10 @@ unsafe impl Send for Ready {}
 
 /// The threads of one runtime.
 pub(crate) struct Workers {
-    injector: Injector<Ready>,
+    injected: ReadyQueue,
+    /// The actor each worker runs next. Only its worker looks there, and a spare when all workers are stuck: two actors
+    /// that talk to each other stay on one core while another worker searches.
+    next: Box<[CachePadded<AtomicPtr<Cell>>]>,
     stealers: Box<[Stealer<Ready>]>,
     queues: Mutex<Vec<Option<Worker<Ready>>>>,
     sleepers: Sleepers,
@@ -44,16 +56,24 @@ pub(crate) struct Workers {
     watch: Watch,
 }
 
+/// The worker that runs on a thread.
+#[derive(Clone, Copy)]
+struct Here {
+    workers: *const Workers,
+    number: usize,
+    queue: *const Worker<Ready>,
+}
+
 thread_local! {
-    static QUEUE: StdCell<(*const Workers, *const Worker<Ready>)> =
-        const { StdCell::new((std::ptr::null(), std::ptr::null())) };
+    static HERE: StdCell<Option<Here>> = const { StdCell::new(None) };
 }
 
 impl Workers {
     pub(crate) fn new(count: usize) -> Self {
         let queues: Vec<_> = (0..count).map(|_| Worker::new_fifo()).collect();
         Self {
-            injector: Injector::new(),
+            injected: ReadyQueue::new(),
+            next: (0..count).map(|_| CachePadded::default()).collect(),
             stealers: queues.iter().map(Worker::stealer).collect(),
             queues: Mutex::new(queues.into_iter().map(Some).collect()),
             sleepers: Sleepers::new(count),
@@ -87,7 +107,9 @@ impl Workers {
 
     /// Whether no worker makes progress though there is work; what sleeps is woken before it comes to that.
     fn is_stuck(&self, turns_before: u64) -> bool {
-        let stuck = self.has_work() && self.watch.turns() == turns_before;
+        let waits = |next: &CachePadded<AtomicPtr<Cell>>| !next.load(Ordering::Relaxed).is_null();
+        let has_work = self.has_work() || self.next.iter().any(waits);
+        let stuck = has_work && self.watch.turns() == turns_before;
         if stuck {
             self.sleepers.notify();
         }
@@ -96,13 +118,33 @@ impl Workers {
 
     /// Queues a ready actor.
     pub(crate) fn push(&self, cell: &Cell) {
-        let (workers, queue) = QUEUE.get();
-        if std::ptr::eq(workers, self) {
-            // SAFETY: set by `work` on this very thread and cleared before the queue goes.
-            unsafe { (*queue).push(Ready(cell)) };
-            return;
+        match HERE.get() {
+            Some(here) if std::ptr::eq(here.workers, self) => {
+                let before =
+                    self.next[here.number].swap(std::ptr::from_ref(cell).cast_mut(), Ordering::AcqRel);
+                if !before.is_null() {
+                    // SAFETY: set by `work` on this very thread and cleared before the queue goes.
+                    unsafe { (*here.queue).push(Ready(before)) };
+                }
+            }
+            _ => self.inject(cell),
         }
-        self.injector.push(Ready(cell));
+    }
+
+    /// Queues an actor behind all others.
+    pub(crate) fn push_last(&self, cell: &Cell) {
+        match HERE.get() {
+            Some(here) if std::ptr::eq(here.workers, self) => {
+                // SAFETY: as in `push`.
+                unsafe { (*here.queue).push(Ready(cell)) };
+            }
+            _ => self.inject(cell),
+        }
+    }
+
+    fn inject(&self, cell: &Cell) {
+        // The queue's own sleep is not used: the sleepers know who sleeps.
+        let _ = self.injected.push(cell);
         self.sleepers.notify();
     }
 
@@ -112,7 +154,7 @@ impl Workers {
 
     /// Whether the current thread is one of these workers.
     pub(crate) fn is_current(&self) -> bool {
-        std::ptr::eq(QUEUE.get().0, self)
+        HERE.get().is_some_and(|here| std::ptr::eq(here.workers, self))
     }
 
     /// Tells the threads to end and gives them out to be waited for.
@@ -126,33 +168,48 @@ impl Workers {
         std::mem::take(&mut self.threads.lock())
     }
 
+    /// Whether something is ready that any worker may take.
     fn has_work(&self) -> bool {
-        !self.injector.is_empty() || self.stealers.iter().any(|stealer| !stealer.is_empty())
+        self.injected.has_work() || self.stealers.iter().any(|stealer| !stealer.is_empty())
     }
 
-    fn next(&self, queue: &Worker<Ready>, turn: u32) -> Option<Ready> {
-        if turn.is_multiple_of(INJECTOR_EVERY)
+    /// What this worker runs next: mostly what its last actor sent to, now and then the queue, and the injected.
+    fn next(&self, queue: &Worker<Ready>, number: usize, turn: u32, was_long: bool) -> Option<Ready> {
+        if (was_long || turn.is_multiple_of(INJECTED_EVERY))
             && let Some(ready) = self.take_injected(queue)
         {
             return Some(ready);
         }
-        queue.pop()
+        if turn.is_multiple_of(QUEUE_EVERY)
+            && let Some(ready) = queue.pop()
+        {
+            return Some(ready);
+        }
+        self.take_next(number).or_else(|| queue.pop())
+    }
+
+    fn take_next(&self, number: usize) -> Option<Ready> {
+        let next = &self.next[number];
+        if next.load(Ordering::Relaxed).is_null() {
+            return None;
+        }
+        let next = next.swap(std::ptr::null_mut(), Ordering::AcqRel);
+        (!next.is_null()).then_some(Ready(next))
     }
 
     fn take_injected(&self, queue: &Worker<Ready>) -> Option<Ready> {
-        loop {
-            match self.injector.steal_batch_and_pop(queue) {
-                Steal::Success(ready) => return Some(ready),
-                Steal::Empty => return None,
-                Steal::Retry => {}
-            }
+        if !self.injected.has_work() {
+            return None;
         }
+        self.injected.pop_batch(INJECTED_BATCH, |cell| queue.push(Ready(cell))).map(|cell| Ready(cell))
     }
 
-    /// One ready actor and no more, for a thread without a queue of its own.
+    /// One ready actor and no more, for a thread without a queue of its own, when the workers are stuck.
     fn take_one(&self) -> Option<Ready> {
-        let all = std::iter::once(self.injector.steal());
-        all.chain(self.stealers.iter().map(Stealer::steal)).find_map(Steal::success)
+        let injected = self.injected.pop().map(|cell| Ready(cell));
+        injected
+            .or_else(|| self.stealers.iter().map(Stealer::steal).find_map(Steal::success))
+            .or_else(|| (0..self.next.len()).find_map(|number| self.take_next(number)))
     }
 
     fn search(&self, queue: &Worker<Ready>, number: usize) -> Option<Ready> {
@@ -217,24 +274,26 @@ fn help_out(weak: &WeakShared) {
 fn work(weak: &WeakShared, number: usize, queue: &Worker<Ready>) {
     let Some(shared) = weak.upgrade() else { return };
     let workers = &shared.workers;
-    QUEUE.set((std::ptr::from_ref(workers), std::ptr::from_ref(queue)));
+    HERE.set(Some(Here { workers: std::ptr::from_ref(workers), number, queue: std::ptr::from_ref(queue) }));
     let mut turns = 0_u32;
-    let mut searching = false;
+    let (mut searching, mut was_long) = (false, false);
     let mut slice = Slice::endless();
     while !workers.closing.load(Ordering::Acquire) {
         turns = turns.wrapping_add(1);
-        let ready =
-            workers.next(queue, turns).or_else(|| look_around(workers, queue, number, &mut searching));
+        let ready = workers
+            .next(queue, number, turns)
+            .or_else(|| look_around(workers, queue, number, &mut searching));
         let Some(Ready(cell)) = ready else { continue };
         let was_last = std::mem::take(&mut searching) && workers.sleepers.end_search();
         if !queue.is_empty() || (was_last && workers.has_work()) {
             workers.sleepers.notify();
         }
         workers.watch.count_turn(number);
+        slice.allow_lingering(LINGERS);
         // SAFETY: cells live as long as the table, and `shared` keeps the table; a queued cell is in one queue only.
-        turn::run(&shared, unsafe { &*cell }, &workers.interrupts, &mut slice);
+        was_long = turn::run(&shared, unsafe { &*cell }, &workers.interrupts, &mut slice);
     }
-    QUEUE.set((std::ptr::null(), std::ptr::null()));
+    HERE.set(None);
 }
 
 /// Searches for a moment, then sleeps. `None`: look again.
