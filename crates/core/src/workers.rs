@@ -281,7 +281,7 @@ fn work(weak: &WeakShared, number: usize, queue: &Worker<Ready>) {
     while !workers.closing.load(Ordering::Acquire) {
         turns = turns.wrapping_add(1);
         let ready = workers
-            .next(queue, number, turns)
+            .next(queue, number, turns, was_long)
             .or_else(|| look_around(workers, queue, number, &mut searching));
         let Some(Ready(cell)) = ready else { continue };
         let was_last = std::mem::take(&mut searching) && workers.sleepers.end_search();
