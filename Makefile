@@ -108,6 +108,6 @@ $(STAMPS)/stubs: $(STAMPS)/python
 	$(PY) scripts/stubs.py
 	@mkdir -p $(STAMPS) && touch $@
 
-$(STAMPS)/dist: $(STAMPS)/python $(STAMPS)/node $(FACE_SOURCES) scripts/dist.py scripts/smoke.py scripts/smoke.cjs
+$(STAMPS)/dist: $(STAMPS)/python $(STAMPS)/node $(FACE_SOURCES) scripts/dist.py scripts/smoke.py scripts/smoke.cjs scripts/smoke.mjs scripts/addon.py
 	$(PY) scripts/dist.py
 	@mkdir -p $(STAMPS) && touch $@

@@ -18,7 +18,9 @@ def platforms() -> dict[str, str]:
 
 def host_platform() -> str:
     """The name of this machine in npm's words: `linux-x64-gnu`, `darwin-arm64`, `win32-x64-msvc`."""
-    machine = {"x86_64": "x64", "AMD64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    machine = {"x86_64": "x64", "AMD64": "x64", "aarch64": "arm64"}.get(
+        platform.machine(), platform.machine()
+    )
     if sys.platform == "linux":
         return f"linux-{machine}-{'gnu' if platform.libc_ver()[0] == 'glibc' else 'musl'}"
     return f"win32-{machine}-msvc" if sys.platform == "win32" else f"{sys.platform}-{machine}"
@@ -26,9 +28,19 @@ def host_platform() -> str:
 
 def build(target: str | None) -> Path:
     """Runs cargo and returns the library it wrote."""
-    command = ["cargo", "build", "--release", "--locked", "-p", "iris-node", "--message-format=json-render-diagnostics"]
+    command = [
+        "cargo",
+        "rustc",
+        "--release",
+        "--lib",
+        "--locked",
+        "-p",
+        "iris-node",
+        "--message-format=json-render-diagnostics",
+    ]
     if target:
         command += ["--target", target]
+    command += ["--", "-C", "strip=symbols"]
     output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     for line in output.splitlines():
         message = json.loads(line)
@@ -38,9 +50,11 @@ def build(target: str | None) -> Path:
 
 
 def main() -> None:
-    """Builds for this machine, or for the platform named, and strips nothing that a backtrace needs."""
+    """Builds for this machine, or for the platform named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--platform", choices=sorted(platforms()), help="build for another platform than this one")
+    parser.add_argument(
+        "--platform", choices=sorted(platforms()), help="build for another platform than this one"
+    )
     chosen = parser.parse_args().platform
     library = build(platforms()[chosen] if chosen else None)
     native = ROOT / "native"

@@ -19,7 +19,12 @@ def run_block(language: str, code: str, folder: Path) -> str:
     (folder / name).write_text(code)
     program = [sys.executable, name] if language == "python" else ["node", name]
     done = subprocess.run(
-        program, cwd=folder, capture_output=True, text=True, timeout=BLOCK_SECONDS_MAX, stdin=subprocess.DEVNULL
+        program,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=BLOCK_SECONDS_MAX,
+        stdin=subprocess.DEVNULL,
     )
     if done.returncode:
         raise AssertionError(f"it ended with {done.returncode}:\n{done.stdout}{done.stderr}")
@@ -28,8 +33,9 @@ def run_block(language: str, code: str, folder: Path) -> str:
 
 def check_file(path: Path) -> tuple[int, list[str]]:
     """Runs the blocks of one file: how many there are, and what went wrong."""
-    text, wrong, count = path.read_text(), [], 0
-    for count, match in enumerate(BLOCK.finditer(text), 1):
+    text, wrong = path.read_text(), []
+    blocks = list(BLOCK.finditer(text))
+    for match in blocks:
         language, code, prints = match.groups()
         where = f"{path.relative_to(ROOT)}:{text.count(chr(10), 0, match.start()) + 1}"
         with tempfile.TemporaryDirectory() as folder:
@@ -43,12 +49,20 @@ def check_file(path: Path) -> tuple[int, list[str]]:
                 continue
         if prints is not None and printed.split() != prints.split():
             wrong.append(f"{where}: it printed {printed.split()}, not {prints.split()}")
-    return count, wrong
+    return len(blocks), wrong
 
 
 def core_library() -> Path:
     """The dev build of iris-core that `cargo test` uses too."""
-    command = ["cargo", "build", "--locked", "--quiet", "-p", "iris-core", "--message-format=json-render-diagnostics"]
+    command = [
+        "cargo",
+        "build",
+        "--locked",
+        "--quiet",
+        "-p",
+        "iris-core",
+        "--message-format=json-render-diagnostics",
+    ]
     output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     for line in output.splitlines():
         message = json.loads(line)
@@ -65,7 +79,13 @@ def check_rust(paths: list[Path]) -> int:
     library = core_library()
     for path in with_rust:
         command = ["rustdoc", "--test", "--edition", "2024", "--extern", f"iris_core={library}"]
-        command += ["-L", f"dependency={library.parent / 'deps'}", "-L", f"dependency={library.parent}", str(path)]
+        command += [
+            "-L",
+            f"dependency={library.parent / 'deps'}",
+            "-L",
+            f"dependency={library.parent}",
+            str(path),
+        ]
         subprocess.run(command, cwd=ROOT, check=True)
     return len(with_rust)
 

@@ -31,7 +31,18 @@ ARROWS_UP = {"runtime": "the handle of the runtime, which contexts and superviso
 ARROWS_UP_FROM_STRUCTURES = {("ask", "shared"), ("message", "ask")}
 
 CRATE_MAY_NOT_USE = {
-    "core": {"pyo3", "napi", "napi-derive", "hyper", "axum", "reqwest", "rusqlite", "sqlx", "iris-py", "iris-node"},
+    "core": {
+        "pyo3",
+        "napi",
+        "napi-derive",
+        "hyper",
+        "axum",
+        "reqwest",
+        "rusqlite",
+        "sqlx",
+        "iris-py",
+        "iris-node",
+    },
     "py": {"napi", "napi-derive", "iris-node", "hyper", "axum", "rusqlite", "sqlx"},
     "node": {"pyo3", "iris-py", "hyper", "axum", "rusqlite", "sqlx"},
 }
@@ -157,6 +168,23 @@ def test_error_names_are_equal_in_three_languages() -> None:
     assert {kind for kind in rust if not re.search(rf"\b{kind}\b", types)} == set()
 
 
+@pytest.mark.parametrize(
+    ("folder", "form"),
+    [
+        ("crates/core/tests/", r"fn ({})\("),
+        ("tests/python/", r"def test_({})\("),
+        ("tests/node/", r"\b(?:test|it)\('({})'"),
+    ],
+    ids=["rust", "python", "node"],
+)
+def test_every_language_plays_every_scenario(folder: str, form: str) -> None:
+    words = {line for line in text("tests/scenarios.txt").split("\n") if line and not line.startswith("#")}
+    suite = "\n".join(
+        text(name) for name in tracked() if name.startswith(folder) and Path(name).suffix in SOURCE_SUFFIXES
+    )
+    assert words - set(re.findall(form.format(r"\w+"), suite)) == set()
+
+
 def is_test(name: str) -> bool:
     """Whether a file holds tests."""
     return name.startswith("tests/") or "/tests/" in name or name.endswith(("_tests.rs", "_model.rs"))
@@ -182,7 +210,9 @@ def test_tests_wait_for_things_and_not_for_time() -> None:
 
 
 def test_nothing_is_stubbed_or_skipped() -> None:
-    rust = offences(r"\btodo!|\bunimplemented!|#\[ignore", [name for name in sources() if name.endswith(".rs")])
+    rust = offences(
+        r"\btodo!|\bunimplemented!|#\[ignore", [name for name in sources() if name.endswith(".rs")]
+    )
     python = offences(
         r"pytest\.(mark\.)?(skip|xfail)|unittest\.skip|importorskip",
         [name for name in sources() if name.endswith(".py") and Path(name).name != "test_tidy.py"],
