@@ -1,0 +1,119 @@
+"""Event loops: who runs where, and what becomes of actors when a loop ends."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import iris
+from conftest import DEADLINE, eventually, settled, tick
+
+
+def ident(message: bytes) -> bytes:
+    """Answers with the thread it runs on."""
+    return b"%d" % threading.get_ident()
+
+
+def test_handlers_spawned_on_a_loop_run_on_it() -> None:
+    async def main() -> None:
+        async with iris.Runtime() as rt:
+            assert await rt.ask(rt.spawn(ident), b"") == b"%d" % threading.get_ident()
+
+    asyncio.run(main())
+
+
+def test_handlers_spawned_elsewhere_run_on_the_runtimes_thread(rt: iris.Runtime) -> None:
+    threads = {rt.ask_blocking(rt.spawn(ident), b"") for _ in range(3)}
+    assert len(threads) == 1
+    assert threads != {b"%d" % threading.get_ident()}
+
+
+def test_handlers_may_use_what_belongs_to_their_loop() -> None:
+    async def main() -> None:
+        async with iris.Runtime() as rt:
+            queue: asyncio.Queue[bytes] = asyncio.Queue()
+            rt.send(rt.spawn(queue.put_nowait), b"x")
+            assert await asyncio.wait_for(queue.get(), DEADLINE) == b"x"
+
+    asyncio.run(main())
+
+
+def test_other_threads_wake_the_loop() -> None:
+    async def main() -> None:
+        async with iris.Runtime() as rt:
+            seen: list[bytes] = []
+            pid = rt.spawn(seen.append)
+            sender = threading.Thread(target=lambda: rt.send_many(pid, [b"x"] * 1_000))
+            sender.start()
+            await settled(lambda: len(seen) == 1_000, "all messages")
+            sender.join()
+
+    asyncio.run(main())
+
+
+def test_blocking_calls_on_the_loops_thread_run_its_handlers() -> None:
+    async def main() -> None:
+        async with iris.Runtime() as rt:
+            pid = rt.spawn(bytes.upper)
+            assert rt.ask_blocking(pid, b"a", timeout=DEADLINE) == b"A"
+            rt.send(pid, b"x")
+            assert rt.join(pid, 0.01) is False
+            assert rt.stats()["queued"] == 0
+
+    asyncio.run(main())
+
+
+def test_actors_outlive_their_loop(rt: iris.Runtime) -> None:
+    async def spawn() -> list[int]:
+        async def later(message: bytes) -> bytes:
+            await tick()
+            return b"async"
+
+        return [rt.spawn(bytes.upper), rt.spawn(later)]
+
+    plain, later = asyncio.run(spawn())
+    assert rt.ask_blocking(plain, b"a", timeout=DEADLINE) == b"A"
+    assert rt.ask_blocking(later, b"a", timeout=DEADLINE) == b"async"
+
+
+def test_pull_actor_of_a_closed_loop_ends(rt: iris.Runtime) -> None:
+    async def spawn() -> int:
+        async def function(mailbox: iris.AsyncMailbox) -> None:
+            await mailbox.recv()
+
+        pid = rt.spawn_with_mailbox(function)
+        await tick()
+        return pid
+
+    pid = asyncio.run(spawn())
+    eventually(lambda: not rt.is_alive(pid), "the end of the actor")
+
+
+def test_two_loops_at_once(rt: iris.Runtime) -> None:
+    async def main() -> bytes:
+        pid = rt.spawn(ident)
+        return await rt.ask(pid, b"")
+
+    answers: list[bytes] = []
+    threads = [threading.Thread(target=lambda: answers.append(asyncio.run(main()))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    idents = [b"%d" % (thread.ident or 0) for thread in threads]
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == sorted(idents)
+
+
+def test_a_flood_leaves_the_loop_responsive() -> None:
+    async def main() -> None:
+        async with iris.Runtime() as rt:
+            rt.send_many(rt.spawn(lambda message: None), [b"x"] * 300_000)
+            loop = asyncio.get_running_loop()
+            slowest = 0.0
+            for _ in range(10):
+                before = loop.time()
+                await tick()
+                slowest = max(slowest, loop.time() - before)
+            assert slowest < 0.5
+
+    asyncio.run(main())
