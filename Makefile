@@ -47,7 +47,7 @@ lint: .venv/.stamp ## check format, clippy and ruff, without changing a file
 types: setup build ## check the typed faces: mypy strict, stubtest, pyright, tsc
 	$(BIN)/mypy --strict python/iris python/myrmidon
 	$(BIN)/python -m mypy.stubtest --concise iris._iris
-	node_modules/.bin/pyright --pythonpath $(PY)
+	node_modules/.bin/pyright --project pyproject.toml --pythonpath $(PY)
 	node_modules/.bin/tsc --project tests/node/tsconfig.json
 
 test: setup build ## run the suites: Rust, Node, Python
