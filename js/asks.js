@@ -59,6 +59,13 @@ class Asks {
     return ask
   }
 
+  /** The runtime is closed: no answer comes any more. */
+  close() {
+    for (const number of this.#open.numbers()) {
+      this.#end(number).reject(new IrisError(ErrorCode.AskFailed, 'the runtime was closed before the ask was answered'))
+    }
+  }
+
   answered(number, bytes) {
     this.#end(number)?.resolve(bytes)
   }

@@ -24,7 +24,7 @@ class Core {
     this.handlers = new Handlers()
     this.log = new Log(logger)
     this.native = new Native({
-      wake: () => this.drain.run(),
+      wake: () => this.drain.wake(),
       make: (slot) => this.#make(slot),
       errorClass: IrisError,
       frame: this.frame,
@@ -151,6 +151,10 @@ class Core {
     const report = this.native.takeReport(detail)
     this.closed = true
     this.pulls.close()
+    this.asks.close()
+    for (const join of this.joins.takeAll()) join.resolve(true)
+    for (const look of this.watches.takeAll()) look()
+    for (const attempt of [...this.waitingForRoom]) attempt()
     this.native.release()
     resolve(report)
   }

@@ -21,12 +21,28 @@ class Drain {
   #signals
   #slab
   #part = 0
-  #slice = new Slice()
   #running = false
-  #scheduled = false
-  #immediate = () => {
-    this.#scheduled = false
+  /** No drain came yet in this turn of the event loop. */
+  #fresh = true
+  /** The slice of this turn of the event loop is over: what is left waits for the next. */
+  #over = false
+  #soon = false
+  #later = false
+  #turnEnds = false
+
+  #runSoon = () => {
+    this.#soon = false
     this.run()
+  }
+
+  #runLater = () => {
+    this.#later = false
+    this.wake()
+  }
+
+  #endTurn = () => {
+    this.#turnEnds = false
+    this.#newTurn()
   }
 
   constructor(core, parts) {
@@ -36,27 +52,47 @@ class Drain {
     this.#parts = parts
     this.#handlers = core.handlers.list
     this.#signals = core.signals
+    this.slice = new Slice()
     /** The place in the batch: which turn and message is being handled; -1 outside of handlers. */
     this.turn = -1
     this.index = 0
   }
 
-  /** Sees to it that a drain comes, once, after what the event loop has to do now. */
+  /** Sees to it that a drain comes: as soon as the code that runs now is through, if the slice allows it. */
   schedule() {
-    if (this.#scheduled) return
-    this.#scheduled = true
-    setImmediate(this.#immediate)
+    if (this.#over) return this.scheduleLater()
+    if (this.#soon) return undefined
+    this.#soon = true
+    return queueMicrotask(this.#runSoon)
   }
 
-  /** Handles what is there, for a slice at most. */
+  /** Sees to it that a drain comes when the event loop had its turn. */
+  scheduleLater() {
+    this.#over = true
+    if (this.#later) return
+    this.#later = true
+    setImmediate(this.#runLater)
+  }
+
+  /** The event loop calls: a slice begins anew. */
+  wake() {
+    this.#newTurn()
+    this.run()
+  }
+
+  #newTurn() {
+    this.#fresh = true
+    this.#over = false
+  }
+
+  /** Handles what is there, for what is left of the slice. */
   run() {
     if (this.#running) return
     this.#running = true
     const hot = this.#hot
     const parts = this.#parts
     try {
-      this.#slice.begin()
-      this.#core.pulls.drained()
+      this.enter()
       for (;;) {
         if (parts.length > 1) parts.length = 1
         if (!hot.fill()) break
@@ -64,7 +100,7 @@ class Drain {
         this.#slab = parts[0]
         if (this.#frame[f.EVENTS] > 0) this.#events()
         if (this.#turns()) {
-          this.schedule()
+          this.scheduleLater()
           break
         }
       }
@@ -75,12 +111,23 @@ class Drain {
     }
   }
 
+  /** Begins the slice of this turn of the event loop. One for all drains: those of microtasks could go on for ever. */
+  enter() {
+    if (!this.#fresh) return
+    this.#fresh = false
+    this.slice.begin()
+    this.#core.pulls.newTurn()
+    if (this.#turnEnds) return
+    this.#turnEnds = true
+    setImmediate(this.#endTurn)
+  }
+
   /** Calls the handlers of the batch; true when the slice is over. */
   #turns() {
     const frame = this.#frame
     const handlers = this.#handlers
     const signals = this.#signals
-    const slice = this.#slice
+    const { slice } = this
     const seen = frame[f.INTERRUPTS]
     const turns = frame[f.TURNS]
     let slab = this.#slab

@@ -1,6 +1,8 @@
 // Errors: one class, and the closed list of codes that Rust, Python and Node share.
 'use strict'
 
+const { types } = require('node:util')
+
 /** Every `code` an IrisError may have; the names of `iris_core::ErrorKind`. */
 const ErrorCode = Object.freeze({
   NoProcess: 'NoProcess',
@@ -34,7 +36,7 @@ function invalid(message) {
 /** What user code threw, as the native side keeps it: type, message and stack with zero characters between. */
 function describe(error) {
   try {
-    if (error instanceof Error) {
+    if (types.isNativeError(error) || error instanceof Error) {
       const kind = error.name || error.constructor?.name || 'Error'
       return `${clean(kind)}\0${clean(error.message)}\0${error.stack ?? ''}`
     }

@@ -108,12 +108,13 @@ class Mailbox {
 
   /** Whether the actor may take a message now: within its budget, and within the slice of all pull actors. */
   #mayRun() {
-    const { pulls } = this.#core
+    const { drain, pulls } = this.#core
+    drain.enter()
     if (this.#epoch !== pulls.epoch) {
       this.#epoch = pulls.epoch
       this.#left = this.#budget
     }
-    return --this.#left >= 0 && !pulls.slice.tick()
+    return --this.#left >= 0 && !drain.slice.tick()
   }
 
   /** Takes a message, null where the actor was told to stop, or EMPTY with the wait readied. */

@@ -4,7 +4,6 @@
 const { describe } = require('./errors.js')
 const f = require('./frame.js')
 const { Mailbox, deliver, end } = require('./mailbox.js')
-const { Slice } = require('./slice.js')
 
 class Pulls {
   #core
@@ -14,9 +13,8 @@ class Pulls {
 
   constructor(core) {
     this.#core = core
-    /** Changes with each drain: a pull actor's budget counts from there. */
+    /** Changes with each turn of the event loop: a pull actor's budget counts from there. */
     this.epoch = 0
-    this.slice = new Slice()
   }
 
   /** Spawns a pull actor; `maker` makes its function anew at each restart. */
@@ -48,14 +46,12 @@ class Pulls {
   /** A mailbox's reader must wait until the event loop had its turn. */
   later(mailbox) {
     this.#later.add(mailbox)
-    this.#core.drain.schedule()
+    this.#core.drain.scheduleLater()
   }
 
-  /** A drain begins: budgets and slice begin anew, and who had to wait goes on. */
-  drained() {
+  /** A turn of the event loop begins: budgets begin anew, and who had to wait goes on. */
+  newTurn() {
     this.epoch++
-    if (this.#byNumber.size === 0) return
-    this.slice.begin()
     if (this.#later.size === 0) return
     const mailboxes = [...this.#later]
     this.#later.clear()

@@ -72,6 +72,11 @@ class Numbered {
     this.#free.push(number)
     return thing
   }
+
+  /** The numbers in use. */
+  numbers() {
+    return [...this.#things.keys()].filter((number) => this.#things[number] !== undefined)
+  }
 }
 
 /** Numbers for things that may be forgotten before their event comes: none is used again. */
@@ -89,6 +94,13 @@ class Tickets {
     const thing = this.#things.get(number)
     this.#things.delete(number)
     return thing
+  }
+
+  /** Everything, taken away. */
+  takeAll() {
+    const things = [...this.#things.values()]
+    this.#things.clear()
+    return things
   }
 
   get(number) {

@@ -1,0 +1,264 @@
+// Ending: crash, stop, join, children, close and shutdown.
+'use strict'
+
+const { NodeRuntime } = require('../..')
+const { closeAll, collector, deferred, eventually, open, turn } = require('./helpers.js')
+
+afterEach(closeAll)
+
+test('crash_is_isolated', async () => {
+  const rt = open()
+  const { pid, got } = collector(rt)
+  const crashing = rt.spawn((message) => {
+    if (String(message) === 'crash') throw new RangeError('on purpose')
+  })
+  rt.sendMany(crashing, ['fine', 'crash', 'never'])
+  rt.send(pid, 'x')
+  expect(await rt.join(crashing, 5)).toBe(true)
+  await eventually(() => got.length === 1, 'the other actor')
+  expect(rt.isAlive(crashing)).toBe(false)
+  expect(rt.send(crashing, 'x')).toBe(false)
+  expect(rt.isAlive(pid)).toBe(true)
+  expect(rt.failures).toHaveLength(1)
+  expect(rt.failures[0].error.message).toBe('on purpose')
+  expect(rt.stats().dropped.ActorExited).toBe(1)
+})
+
+test.each([
+  ['a string', () => { throw 'text' }],
+  ['undefined', () => { throw undefined }],
+  ['an object that cannot be shown', () => { throw { toString() { throw new Error('no') } } }],
+  ['a rejection', async () => { throw new Error('rejected') }],
+  ['a rejection with null', () => Promise.reject(null)],
+  ['a thenable that throws', () => ({ then() { throw new Error('then') } })],
+])('a handler that throws %s ends its actor alone', async (_what, handler) => {
+  const rt = open()
+  const pid = rt.spawn(handler)
+  rt.send(pid, 'x')
+  expect(await rt.join(pid, 5)).toBe(true)
+  expect(rt.stats().crashed).toBe(1)
+})
+
+test('a logger that throws hurts nobody', async () => {
+  const rt = open({ logger: { error() { throw new Error('logger') } } })
+  const pid = rt.spawn(() => { throw new Error('x') })
+  rt.send(pid, 'x')
+  expect(await rt.join(pid, 5)).toBe(true)
+})
+
+test('a storm of crashes writes few lines', async () => {
+  const rt = open()
+  const pids = Array.from({ length: 1000 }, () => rt.spawn(() => { throw new Error('x') }))
+  for (const pid of pids) rt.send(pid, 'x')
+  await Promise.all(pids.map((pid) => rt.join(pid)))
+  expect(rt.stats().crashed).toBe(1000)
+  expect(rt.failures.length).toBeLessThan(50)
+})
+
+test('stop_goes_first', async () => {
+  const rt = open()
+  let handled = 0
+  const pid = rt.spawn(() => void handled++)
+  for (let index = 0; index < 1_000_000; index++) rt.send(pid, 'x')
+  expect(rt.stop(pid)).toBe(true)
+  expect(rt.isAlive(pid)).toBe(false)
+  expect(rt.send(pid, 'x')).toBe(false)
+  expect(await rt.join(pid, 5)).toBe(true)
+  expect(handled).toBe(0)
+})
+
+test('a stop within a batch is obeyed before the next message', async () => {
+  const rt = open()
+  const { pid, got } = collector(rt)
+  const stopper = rt.spawn(() => void rt.stop(pid))
+  rt.send(stopper, 'x')
+  for (let index = 0; index < 10; index++) rt.send(pid, `${index}`)
+  expect(await rt.join(pid, 5)).toBe(true)
+  expect(got).toEqual([])
+  const self = rt.spawn((message) => {
+    got.push(String(message))
+    if (String(message) === '2') rt.stop(self)
+  })
+  for (let index = 0; index < 10; index++) rt.send(self, `${index}`)
+  expect(await rt.join(self, 5)).toBe(true)
+  expect(got).toEqual(['0', '1', '2'])
+})
+
+test('stop_of_idle_is_immediate', async () => {
+  const rt = open()
+  const pid = rt.spawn(() => {})
+  const { actors } = rt.stats()
+  expect(rt.stop(pid)).toBe(true)
+  expect(rt.isAlive(pid)).toBe(false)
+  expect(rt.stats().actors).toBe(actors - 1)
+  expect(rt.stop(pid)).toBe(false)
+  expect(rt.stop(4711)).toBe(false)
+  expect(await rt.join(pid)).toBe(true)
+})
+
+test('an async handler that never ends is ended by stop', async () => {
+  const rt = open()
+  const pid = rt.spawn(() => new Promise(() => {}))
+  rt.send(pid, 'x')
+  await eventually(() => rt.mailboxSize(pid) === 0, 'the handler to begin')
+  expect(rt.stop(pid)).toBe(true)
+  expect(await rt.join(pid, 5)).toBe(true)
+})
+
+test('a promise that settles after its actor ended changes nothing', async () => {
+  const rt = open()
+  const gates = [deferred(), deferred()]
+  const first = rt.spawn(() => gates[0].promise)
+  rt.send(first, 'x')
+  await eventually(() => rt.mailboxSize(first) === 0, 'the handler to begin')
+  rt.stop(first)
+  await rt.join(first)
+  const begun = []
+  const second = rt.spawn((message) => {
+    begun.push(String(message))
+    return gates[1].promise
+  })
+  rt.sendMany(second, ['a', 'b'])
+  await eventually(() => begun.length === 1, 'the second handler to begin')
+  gates[0].reject(new Error('late'))
+  for (let index = 0; index < 5; index++) await turn()
+  expect(begun).toEqual(['a'])
+  expect(rt.isAlive(second)).toBe(true)
+  gates[1].resolve()
+  await eventually(() => begun.length === 2, 'the second message')
+})
+
+test('join tells true, false and reacts to a signal', async () => {
+  const rt = open()
+  const pid = rt.spawn(() => {})
+  expect(await rt.join(pid, 0.01)).toBe(false)
+  const abort = new AbortController()
+  const join = rt.join(pid, undefined, { signal: abort.signal })
+  abort.abort(new Error('enough'))
+  await expect(join).rejects.toThrow('enough')
+  const again = rt.join(pid)
+  rt.stop(pid)
+  expect(await again).toBe(true)
+  expect(await rt.join(4711)).toBe(true)
+})
+
+test('children_end_with_parent', async () => {
+  const rt = open()
+  const order = []
+  const watcher = rt.spawnObservedHandler()
+  const parent = rt.spawn(() => {})
+  const child = rt.spawnChild(parent, () => {})
+  const grandchild = rt.spawnChild(child, () => {})
+  const pool = rt.spawnChildPool(parent, () => {}, 3)
+  const pull = rt.spawnChildWithMailbox(parent, async (mailbox) => {
+    await mailbox.recv()
+    order.push('pull')
+  })
+  const all = [parent, child, grandchild, ...pool, pull]
+  for (const pid of all) rt.monitor(pid, watcher)
+  rt.stop(parent)
+  await Promise.all(all.map((pid) => rt.join(pid)))
+  const ended = rt.getMessages(watcher).map(({ system }) => system.targetPid)
+  expect(new Set(ended)).toEqual(new Set(all))
+  expect(ended.indexOf(grandchild)).toBeLessThan(ended.indexOf(child))
+  expect(ended.at(-1)).toBe(parent)
+  expect(order).toEqual(['pull'])
+  expect(() => rt.spawnChild(parent, () => {})).toThrow(expect.objectContaining({ code: 'NoProcess' }))
+})
+
+test('pids_are_not_reused', () => {
+  const rt = open()
+  const seen = new Set()
+  for (let index = 0; index < 10_000; index++) {
+    const pid = rt.spawn(() => {})
+    expect(seen.has(pid)).toBe(false)
+    expect(Number.isSafeInteger(pid) && pid > 0).toBe(true)
+    seen.add(pid)
+    rt.stop(pid)
+    expect(rt.send(pid, 'x')).toBe(false)
+  }
+})
+
+test('shutdown_lets_finish', async () => {
+  const rt = open()
+  let handled = 0
+  const pid = rt.spawn(() => void handled++)
+  rt.spawn(() => {})
+  for (let index = 0; index < 100_000; index++) rt.send(pid, 'x')
+  const report = await rt.shutdown()
+  expect(handled).toBe(100_000)
+  expect(report).toEqual({ finished: 2, killed: 0, unfinished: [] })
+  expect(rt.closed).toBe(true)
+})
+
+test('shutdown kills what does not finish', async () => {
+  const rt = open()
+  const pid = rt.spawn(() => new Promise(() => {}))
+  rt.sendMany(pid, ['a', 'b'])
+  const report = await rt.shutdown(0.02)
+  expect(report).toEqual({ finished: 0, killed: 1, unfinished: [] })
+})
+
+test('a closed runtime refuses everything, and closing again is no error', async () => {
+  const rt = open()
+  const pid = rt.spawn(() => {})
+  const join = rt.join(pid)
+  await rt.close()
+  await rt.close()
+  expect(await join).toBe(true)
+  expect(rt.send(pid, 'x')).toBe(false)
+  expect(rt.isAlive(pid)).toBe(false)
+  expect(() => rt.spawn(() => {})).toThrow(expect.objectContaining({ code: 'RuntimeClosed' }))
+  expect(() => rt.spawnWithMailbox(async () => {})).toThrow(expect.objectContaining({ code: 'RuntimeClosed' }))
+  expect(rt.stop(pid)).toBe(false)
+  expect(await rt.join(pid)).toBe(true)
+  expect(rt.whereis('x')).toBe(null)
+})
+
+test('a runtime closes from within a handler', async () => {
+  const rt = open()
+  const closed = deferred()
+  const pid = rt.spawn(() => void rt.close().then(closed.resolve))
+  rt.sendMany(pid, ['a', 'b'])
+  await closed.promise
+  expect(rt.closed).toBe(true)
+})
+
+test('two runtimes side by side know nothing of each other', async () => {
+  const [one, two] = [open(), open()]
+  const { pid, got } = collector(one)
+  one.register('name', pid)
+  expect(two.whereis('name')).toBe(null)
+  expect(two.isAlive(pid)).toBe(false)
+  expect(two.send(pid, 'x')).toBe(false)
+  await two.close()
+  one.send(pid, 'y')
+  await eventually(() => got.length === 1, 'the message')
+})
+
+test('Symbol.asyncDispose closes', async () => {
+  const rt = new NodeRuntime()
+  await rt[Symbol.asyncDispose]()
+  expect(rt.closed).toBe(true)
+})
+
+test('memory of ended actors and their handlers comes back', async () => {
+  const rt = open()
+  const spawnMany = () => {
+    for (let index = 0; index < 20_000; index++) {
+      const closure = { index }
+      rt.stop(rt.spawn(() => void closure.index))
+    }
+  }
+  spawnMany()
+  await turn()
+  await turn()
+  const before = process.memoryUsage().rss
+  for (let round = 0; round < 20; round++) {
+    spawnMany()
+    await turn()
+    await turn()
+  }
+  expect(process.memoryUsage().rss - before).toBeLessThan(100e6)
+  expect(rt.stats().actors).toBe(0)
+})
