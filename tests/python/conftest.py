@@ -14,7 +14,7 @@ import iris
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 DEADLINE = 10.0
 
@@ -79,7 +79,7 @@ def inbox() -> Inbox:
     return Inbox()
 
 
-def system(messages: list[object], kind: str) -> list[iris.SystemMessage]:
+def system(messages: Sequence[object], kind: str) -> list[iris.SystemMessage]:
     """The notices of one kind among messages."""
     return [m for m in messages if isinstance(m, iris.SystemMessage) and m.type_name == kind]
 

@@ -149,13 +149,10 @@ def test_children_end_with_parent(rt: iris.Runtime, inbox: Inbox) -> None:
         rt.link(watcher, pid)
     rt.stop(parent)
     eventually(lambda: not any(map(rt.is_alive, [parent, child, grandchild, *pool])), "the end of the family")
-    eventually(
-        lambda: (
-            order.extend(m.target_pid or 0 for m in system(rt.get_messages(watcher), "EXIT"))
-            or len(order) == 6
-        ),
-        "six EXIT messages",
-    )
+    while len(order) < 6:
+        told = rt.selective_recv_blocking(watcher, lambda message: True, timeout=DEADLINE)
+        assert isinstance(told, iris.SystemMessage)
+        order.append(told.target_pid or 0)
     assert order[-1] == parent
     assert order.index(grandchild) < order.index(child)
     with pytest.raises(iris.NoProcessError):

@@ -126,7 +126,8 @@ def test_pull_answers_asks(rt: iris.Runtime) -> None:
     pid = rt.spawn_with_mailbox(function)
 
     async def main() -> None:
-        assert await asyncio.gather(rt.ask(pid, b"1"), rt.ask(pid, b"2")) == [b"first", b"second"]
+        answers = await asyncio.gather(*(rt.ask(pid, data) for data in (b"1", b"2")))
+        assert answers == [b"first", b"second"]
         with pytest.raises(iris.AskFailedError):
             await rt.ask(pid, b"unanswered")
 

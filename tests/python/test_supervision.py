@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 import iris
 import pytest
@@ -174,7 +174,7 @@ def test_pull_actor_restarts_in_place(rt: iris.Runtime) -> None:
 def test_async_pull_actor_restarts_in_place(rt: iris.Runtime) -> None:
     got: list[object] = []
 
-    def make_handler() -> Callable[[iris.AsyncMailbox], object]:
+    def make_handler() -> Callable[[iris.AsyncMailbox], Coroutine[None, None, None]]:
         async def function(mailbox: iris.AsyncMailbox) -> None:
             async for message in mailbox:
                 if message == b"crash":
@@ -184,7 +184,7 @@ def test_async_pull_actor_restarts_in_place(rt: iris.Runtime) -> None:
         return function
 
     supervisor = rt.spawn_supervisor(backoff=(0.001, 0.01))
-    pid = rt.start_child(supervisor, make_handler, kind="pull")  # type: ignore[arg-type]
+    pid = rt.start_child(supervisor, make_handler, kind="pull")
     rt.send_many(pid, [b"1", b"crash", b"2"])
     eventually(lambda: got == [b"1", b"2"], "both messages")
     assert rt.is_alive(pid)
@@ -242,7 +242,7 @@ def test_intensity_ends_supervisor(rt: iris.Runtime) -> None:
         {"strategy": "x"},
     ):
         with pytest.raises(iris.InvalidArgumentError):
-            rt.spawn_supervisor(**bad)  # type: ignore[arg-type]
+            rt.spawn_supervisor(**bad)
 
 
 def test_nested_supervisor_heals(rt: iris.Runtime) -> None:

@@ -8,7 +8,7 @@
 
 use std::cell::Cell;
 use std::os::raw::c_char;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -16,6 +16,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 static FORKS: AtomicU32 = AtomicU32::new(0);
+/// The thread that ends the process; 0 before.
+static ENDS: AtomicU64 = AtomicU64::new(0);
 static EXITING: AtomicBool = AtomicBool::new(false);
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
 static LEFT: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
@@ -33,6 +35,7 @@ pub(crate) fn forks() -> u32 {
 pub(crate) fn forked() {
     FORKS.fetch_add(1, Ordering::Relaxed);
     INSIDE.store(0, Ordering::SeqCst);
+    ENDS.store(0, Ordering::SeqCst);
     OURS.set(false);
 }
 
@@ -62,7 +65,7 @@ pub(crate) fn attach<R>(gate: Option<&Mutex<()>>, body: impl FnOnce(Python<'_>) 
 /// Gives the GIL up while `wait` runs.
 pub(crate) fn detached<R: Send>(py: Python<'_>, wait: impl FnOnce() -> R + Send) -> R {
     if !is_ours() {
-        return py.detach(wait);
+        return detached_user(py, wait);
     }
     py.detach(|| {
         leave();
@@ -80,7 +83,7 @@ pub(crate) fn detached_through<R: Send>(
     wait: impl FnOnce() -> R + Send,
 ) -> R {
     if !is_ours() {
-        return py.detach(wait);
+        return detached_user(py, wait);
     }
     let result = detached(py, || {
         let result = wait();
@@ -90,6 +93,24 @@ pub(crate) fn detached_through<R: Send>(
     // SAFETY: locked and forgotten just above, on this thread.
     unsafe { gate.force_unlock() };
     result
+}
+
+/// The same for a thread of the user. A daemon thread that waits while the process ends waits on: its runtime's end is
+/// no news to it.
+fn detached_user<R: Send>(py: Python<'_>, wait: impl FnOnce() -> R + Send) -> R {
+    py.detach(|| {
+        let result = wait();
+        let ends = ENDS.load(Ordering::SeqCst);
+        if ends != 0 && ends != thread_ident() {
+            hang();
+        }
+        result
+    })
+}
+
+/// This thread begins to end the process.
+pub(crate) fn begin_exit() {
+    ENDS.store(thread_ident(), Ordering::SeqCst);
 }
 
 /// Raises the exit flag and waits until our threads are out of the interpreter, or the patience ends.

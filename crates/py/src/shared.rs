@@ -214,6 +214,7 @@ pub(crate) fn thread_refused(error: &std::io::Error) -> PyErr {
 #[pyfunction]
 #[pyo3(name = "_exit")]
 pub(crate) fn exit(py: Python<'_>) -> PyResult<()> {
+    interpreter::begin_exit();
     let runtimes: Vec<_> = std::mem::take(&mut *RUNTIMES.lock());
     let mut runtimes: Vec<_> = runtimes.iter().filter_map(Weak::upgrade).collect();
     runtimes.retain(|runtime| !runtime.is_forked());
