@@ -184,7 +184,7 @@ pub(crate) fn take(cell: &Cell, pid: Pid) -> Option<Message> {
         .look_at_details(pid, |details| {
             let bounded = details.bounded.as_mut()?;
             let message = bounded.pop()?;
-            cell.count_taken(1);
+            cell.count_taken_beside_senders(1);
             Some((message, bounded.room.is_wanted().then(|| bounded.room())))
         })
         .flatten()?;
@@ -202,7 +202,7 @@ pub(crate) fn is_empty(cell: &Cell, pid: Pid) -> bool {
 
 /// Owner: puts messages back in order.
 pub(crate) fn put_back(cell: &Cell, pid: Pid, messages: Vec<Message>) {
-    cell.count_put_back(messages.len() as u64);
+    cell.count_put_back_beside_senders(messages.len() as u64);
     cell.look_at_details(pid, |details| {
         if let Some(bounded) = details.bounded.as_mut() {
             messages.into_iter().rev().for_each(|message| bounded.push_front(message));

@@ -153,26 +153,28 @@ impl Cell {
         usize::try_from(enqueued.saturating_sub(taken)).unwrap_or(usize::MAX)
     }
 
-    /// Owner: one more message was taken out.
+    /// Owner: messages were taken out. Touches nothing that senders write: in a busy mailbox that would cost more than
+    /// the message itself.
     #[inline]
     pub(crate) fn count_taken(&self, messages: u64) {
-        if self.has(flag::BOUNDED) {
-            // A sender that drops the oldest counts, too.
-            self.taken.fetch_add(messages, Ordering::AcqRel);
-            return;
-        }
         let taken = self.taken.load(Ordering::Relaxed);
         self.taken.store(taken + messages, Ordering::Release);
     }
 
     /// Owner: messages taken out go back.
     pub(crate) fn count_put_back(&self, messages: u64) {
-        if self.has(flag::BOUNDED) {
-            self.taken.fetch_sub(messages, Ordering::AcqRel);
-            return;
-        }
         let taken = self.taken.load(Ordering::Relaxed);
         self.taken.store(taken - messages, Ordering::Release);
+    }
+
+    /// As [`Cell::count_taken`] for a bounded mailbox, where senders that drop the oldest count, too.
+    pub(crate) fn count_taken_beside_senders(&self, messages: u64) {
+        self.taken.fetch_add(messages, Ordering::AcqRel);
+    }
+
+    /// As [`Cell::count_put_back`] for a bounded mailbox.
+    pub(crate) fn count_put_back_beside_senders(&self, messages: u64) {
+        self.taken.fetch_sub(messages, Ordering::AcqRel);
     }
 
     /// The details of this actor, made where it had none; `None` where the pid is stale.

@@ -164,7 +164,7 @@ fn drop_kept(shared: &Shared, cell: &Cell, pid: Pid, details: &mut Details) {
     }
     let Some(mut bounded) = details.bounded.take() else { return };
     while let Some(message) = bounded.pop() {
-        cell.count_taken(1);
+        cell.count_taken_beside_senders(1);
         shared.drop_message(pid, message, Dropped::ActorExited);
     }
     bounded.room().announce();

@@ -280,3 +280,11 @@ impl Drop for List {
 #[cfg(all(test, loom))]
 #[path = "mailbox_model.rs"]
 mod model;
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    #[test]
+    fn a_node_is_a_cache_line() {
+        assert_eq!(size_of::<super::Node>(), 64);
+    }
+}

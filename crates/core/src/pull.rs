@@ -55,13 +55,16 @@ pub struct PullMailbox {
     stopped: Option<ExitReason>,
     restart: bool,
     ended: bool,
+    bounded: bool,
 }
 
 // SAFETY: the cell lives as long as `shared`; the mailbox is the actor's owner wherever it goes.
 unsafe impl Send for PullMailbox {}
 
 impl PullMailbox {
-    pub(crate) fn new(shared: Arc<Shared>, cell: *const Cell, pid: Pid) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, cell: &Cell, pid: Pid) -> Self {
+        let bounded = cell.has(flag::BOUNDED);
+        let cell = std::ptr::from_ref(cell);
         Self {
             shared,
             cell,
@@ -71,12 +74,17 @@ impl PullMailbox {
             stopped: None,
             restart: false,
             ended: false,
+            bounded,
         }
     }
 
     fn cell(&self) -> &Cell {
         // SAFETY: cells live as long as `shared`.
         unsafe { &*self.cell }
+    }
+
+    fn count_taken(&self) {
+        if self.bounded { self.cell().count_taken_beside_senders(1) } else { self.cell().count_taken(1) }
     }
 
     /// The actor's pid.
@@ -110,12 +118,12 @@ impl PullMailbox {
             return Received::Message(notice);
         }
         if let Some(message) = self.stash.pop_front() {
-            self.cell().count_taken(1);
+            self.count_taken();
             return Received::Message(message);
         }
         match self.take() {
             Some(message) => {
-                self.cell().count_taken(1);
+                self.count_taken();
                 Received::Message(Incoming::User(message))
             }
             None => Received::Empty,
@@ -157,7 +165,7 @@ impl PullMailbox {
         }
         while *seen < self.stash.len() {
             if matcher(&self.stash[*seen])? {
-                self.cell().count_taken(1);
+                self.count_taken();
                 return Ok(self.stash.remove(*seen).map_or(Received::Empty, Received::Message));
             }
             *seen += 1;
@@ -234,9 +242,10 @@ impl PullMailbox {
 
     fn take(&mut self) -> Option<Message> {
         loop {
-            let message = if self.cell().has(flag::BOUNDED) {
+            let message = if self.bounded {
                 let message = bounded::take(self.cell(), self.pid)?;
-                self.cell().count_put_back(1);
+                // Counted when it is given out.
+                self.cell().count_put_back_beside_senders(1);
                 message
             } else {
                 // SAFETY: the mailbox is the owner, and the reference ends before the next use.
@@ -247,14 +256,14 @@ impl PullMailbox {
                 let node = local.pop()?;
                 let Incoming::User(message) = node.incoming else { continue };
                 if node.generation != self.pid.generation() {
-                    self.cell().count_taken(1);
+                    self.count_taken();
                     self.shared.drop_message(self.pid, message, Dropped::ActorExited);
                     continue;
                 }
                 message
             };
             if message.is_expired() {
-                self.cell().count_taken(1);
+                self.count_taken();
                 self.shared.drop_message(self.pid, message, Dropped::AskExpired);
                 continue;
             }
@@ -297,7 +306,7 @@ impl PullMailbox {
         self.cell().word.close();
         for incoming in std::mem::take(&mut self.stash) {
             if let Incoming::User(message) = incoming {
-                self.cell().count_taken(1);
+                self.count_taken();
                 self.shared.drop_message(self.pid, message, Dropped::ActorExited);
             }
         }

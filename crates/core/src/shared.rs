@@ -220,8 +220,7 @@ impl Shared {
                 cell.enqueued.fetch_add(1, Ordering::Release);
             }
             if let Offer::TakenFor(dropped) = &offer {
-                // Under the lock that the owner takes messages under, so the owner's count is not disturbed.
-                cell.count_taken(dropped.len() as u64);
+                cell.count_taken_beside_senders(dropped.len() as u64);
             }
             Some(offer)
         });

@@ -50,7 +50,10 @@ struct Stepper<'a> {
     interrupts: &'a AtomicU32,
     seen: u32,
     left: u32,
+    budget: u32,
     look: bool,
+    /// Looked up once: the flags lie on the line that senders write.
+    bounded: bool,
 }
 
 /// Runs a turn to its end: the actor goes idle, or away, or has used up its turn and goes to the end of its lane's queue,
@@ -89,8 +92,9 @@ pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> ExitReason {
 
 impl<'a> Stepper<'a> {
     fn new(shared: &'a Arc<Shared>, cell: &'a Cell, interrupts: &'a AtomicU32) -> Self {
-        let left = cell.budget.load(Ordering::Relaxed);
-        Self { shared, cell, pid: cell.pid(), interrupts, seen: 0, left, look: true }
+        let budget = cell.budget.load(Ordering::Relaxed);
+        let bounded = cell.has(flag::BOUNDED);
+        Self { shared, cell, pid: cell.pid(), interrupts, seen: 0, left: budget, budget, look: true, bounded }
     }
 
     fn context(&self) -> Context<'a> {
@@ -159,13 +163,13 @@ impl<'a> Stepper<'a> {
 
     /// Whether this turn handled enough messages for more to be expected.
     fn is_busy(&self) -> bool {
-        self.left + BUSY <= self.cell.budget.load(Ordering::Relaxed)
+        self.left + BUSY <= self.budget
     }
 
     /// The next message that is to be handled; what is not is counted as dropped.
     fn take(&mut self) -> Option<Message> {
         loop {
-            let message = if self.cell.has(flag::BOUNDED) {
+            let message = if self.bounded {
                 bounded::take(self.cell, self.pid)?
             } else {
                 let node = self.take_node()?;
@@ -363,7 +367,10 @@ impl Turn {
             interrupts: self.lane.interrupts(),
             seen: self.seen,
             left: self.left,
+            budget: self.left,
             look: self.look,
+            // SAFETY: as in `cell`.
+            bounded: unsafe { (*self.cell).has(flag::BOUNDED) },
         };
         let result = step(&mut stepper);
         (self.seen, self.left, self.look) = (stepper.seen, stepper.left, stepper.look);
