@@ -97,7 +97,7 @@ node_modules/.stamp: package-lock.json
 	@touch $@
 
 $(STAMPS)/python: .venv/.stamp $(CORE_SOURCES) $(PY_SOURCES)
-	$(BIN)/maturin develop --release --quiet
+	$(BIN)/maturin develop --release --locked --quiet
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/node: $(CORE_SOURCES) $(NODE_SOURCES)

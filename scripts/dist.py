@@ -63,7 +63,7 @@ def make_wheels(pythons: dict[str, Path]) -> list[tuple[Path, str]]:
     maturin = Path(sys.executable).parent / "maturin"
     tried = []
     for version, python in pythons.items():
-        run(maturin, "build", "--release", "--quiet", "--out", DIST, "--interpreter", python)
+        run(maturin, "build", "--release", "--locked", "--quiet", "--out", DIST, "--interpreter", python)
         wheel = next(DIST.glob(f"*-cp{version.replace('.', '')}-*.whl"))
         tried.append((wheel, f"CPython {version}: {try_python(python, wheel)}"))
     return tried
@@ -71,7 +71,7 @@ def make_wheels(pythons: dict[str, Path]) -> list[tuple[Path, str]]:
 
 def make_sdist(python: Path) -> tuple[Path, str]:
     """The source distribution, built again from itself by pip as a user without a wheel would."""
-    run(Path(sys.executable).parent / "maturin", "sdist", "--quiet", "--out", DIST)
+    run(Path(sys.executable).parent / "maturin", "sdist", "--out", DIST)
     sdist = next(DIST.glob("*.tar.gz"))
     target = os.environ.get("CARGO_TARGET_DIR", str(ROOT / "target"))
     return sdist, f"built by pip: {try_python(python, sdist, CARGO_TARGET_DIR=target)}"
