@@ -21,7 +21,10 @@ class Core {
     this.mailParts = []
     this.mailSlab = undefined
     this.frame = new Uint32Array(Native.frameWords())
+    /** The handlers of push actors. */
     this.handlers = new Handlers()
+    /** The functions of pull actors, and those that make handlers. */
+    this.functions = new Handlers()
     this.log = new Log(logger)
     this.native = new Native({
       wake: () => this.drain.wake(),
@@ -87,7 +90,7 @@ class Core {
   /** Makes the handler of an actor that is restarted in place. */
   #make(slot) {
     try {
-      const handler = this.handlers.list[slot]()
+      const handler = this.functions.list[slot]()
       if (typeof handler !== 'function') throw new TypeError('the maker of a handler returned no function')
       return this.handlers.own(handler)
     } catch (error) {
@@ -114,6 +117,9 @@ class Core {
       case f.FACTORY_GONE:
         this.factories.take(number)
         this.settleHold()
+        break
+      case f.FUNCTION_FREE:
+        this.functions.release(number)
         break
       case f.EMPTY:
         this.settleHold()

@@ -31,6 +31,7 @@ module.exports = {
   SLOT_FREE: 8,
   EMPTY: 9,
   CLOSED: 10,
+  FUNCTION_FREE: 11,
   // What a send came to, where it was not simply accepted
   REFUSED: 0,
   ACCEPTED_SCHEDULE: 1,

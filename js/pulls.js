@@ -20,15 +20,7 @@ class Pulls {
   /** Spawns a pull actor; `maker` makes its function anew at each restart. */
   spawn(handler, choices, maker) {
     const core = this.#core
-    const slot = core.handlers.own(handler)
-    let spawned
-    try {
-      spawned = core.native.spawnPull(slot, choices)
-    } catch (error) {
-      core.handlers.release(slot)
-      throw error
-    }
-    const { pid, mailbox: number } = spawned
+    const { pid, mailbox: number } = core.native.spawnPull(core.functions.own(handler), choices)
     const mailbox = new Mailbox(core, number, pid, choices.budget)
     const actor = { pid, number, mailbox, handler, maker, undecided: false }
     this.#byNumber.set(number, actor)
@@ -93,7 +85,7 @@ class Pulls {
       case f.RESTARTED:
         return this.#restart(actor)
       case f.SWAPPED:
-        actor.handler = this.#core.handlers.list[this.#core.frame[f.RECEIVED]]
+        actor.handler = this.#core.functions.list[this.#core.frame[f.RECEIVED]]
         return queueMicrotask(() => this.#run(actor))
       case f.WAITING:
         actor.undecided = true

@@ -162,10 +162,10 @@ class NodeRuntime {
 
   hotSwap(pid, handler) {
     args.callable(handler, 'handler')
-    const { native, pulls } = this.#core
+    const { functions, native, pulls } = this.#core
     const mailbox = pulls.numberOf(args.pidOf(pid))
     if (mailbox === undefined) return native.hotSwap(pid, this.#handlers.shared(handler))
-    return native.hotSwapPull(mailbox, pid, this.#handlers.own(handler))
+    return native.hotSwapPull(mailbox, pid, functions.own(handler))
   }
 
   behaviorVersion(pid) {

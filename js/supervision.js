@@ -75,10 +75,10 @@ const supervision = {
       path: args.optionalText(path, 'path'),
     }
     if (kind !== 'push' && kind !== 'pull') throw invalid(`kind must be push or pull, not ${args.show(kind)}`)
-    const { handlers, native, pulls } = this[core]
+    const { functions, handlers, native, pulls } = this[core]
     const handler = args.callable(makeHandler(), 'what makeHandler returns')
     if (kind === 'pull') return pulls.spawn(handler, choices, makeHandler)
-    const pid = native.spawnMade(handlers.own(handler), handlers.own(makeHandler), choices)
+    const pid = native.spawnMade(handlers.own(handler), functions.own(makeHandler), choices)
     this[core].hold()
     return pid
   },

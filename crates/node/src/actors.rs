@@ -51,8 +51,9 @@ impl Native {
     /// Spawns a push actor with options.
     #[napi]
     pub fn spawn_with(&self, slot: u32, choices: SpawnChoices) -> Result<f64> {
-        let options = self.options(choices)?;
+        // First: where something fails its end tells JavaScript that the slot is free.
         let behaviour = self.state.slots.borrow_mut().behaviour(slot, &self.state.host);
+        let options = self.options(choices)?;
         let pid = self.state.check(self.state.runtime.spawn_shared(behaviour, options))?;
         Ok(raw::number_of(pid))
     }
@@ -69,9 +70,9 @@ impl Native {
     /// Spawns a pull actor whose function is in the slot.
     #[napi]
     pub fn spawn_pull(&self, slot: u32, choices: SpawnChoices) -> Result<SpawnedPull> {
-        let options = self.options(choices)?;
         let state = &self.state;
         let function = SwappedTo::new(slot, &state.host);
+        let options = self.options(choices)?;
         let spawned = state.mail.borrow_mut().add(function, |mailbox| {
             let bell = MailBell { host: Arc::clone(&state.host), mailbox };
             state.runtime.spawn_pull(options, Arc::new(bell))
@@ -113,18 +114,18 @@ impl Native {
     /// Swaps a push or observed actor's handler.
     #[napi]
     pub fn hot_swap(&self, pid: f64, slot: u32) -> Result<u32> {
-        let pid = self.state.pid(pid)?;
         let behaviour = self.state.slots.borrow_mut().behaviour(slot, &self.state.host);
+        let pid = self.state.pid(pid)?;
         self.state.check(self.state.runtime.hot_swap(pid, behaviour))
     }
 
     /// Swaps a pull actor's function.
     #[napi]
     pub fn hot_swap_pull(&self, mailbox: u32, pid: f64, slot: u32) -> Result<u32> {
+        let function = Arc::new(SwappedTo::new(slot, &self.state.host));
         let pid = self.state.pid(pid)?;
         let first = self.state.mail.borrow_mut().function(mailbox);
         let first = first.map(|function| function as Arc<dyn Any + Send + Sync>);
-        let function = Arc::new(SwappedTo::new(slot, &self.state.host));
         self.state.check(self.state.runtime.hot_swap_pull(pid, first, function))
     }
 

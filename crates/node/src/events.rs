@@ -19,6 +19,7 @@ mod kind {
     pub(super) const SLOT_FREE: u32 = 8;
     pub(super) const EMPTY: u32 = 9;
     pub(super) const CLOSED: u32 = 10;
+    pub(super) const FUNCTION_FREE: u32 = 11;
 }
 
 impl State {
@@ -58,6 +59,7 @@ impl State {
                 let free = self.slots.borrow_mut().is_free(slot);
                 free.then_some([kind::SLOT_FREE, slot, 0, 0])
             }
+            Event::FunctionFree { slot } => Some([kind::FUNCTION_FREE, slot, 0, 0]),
             Event::Empty => Some([kind::EMPTY, 0, 0, 0]),
             Event::Closed { close, report } => {
                 let report = self.reports.borrow_mut().put(report);

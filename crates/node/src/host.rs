@@ -34,8 +34,10 @@ pub(crate) enum Event {
     Start { factory: u32, done: StartDone },
     /// A supervisor forgot this factory.
     FactoryGone { factory: u32 },
-    /// The last actor with this handler is gone.
+    /// The last actor with this handler is gone. May come late: whether it still holds is looked at when it is told.
     SlotFree { slot: u32 },
+    /// The function of a pull actor, or one that makes handlers, is not called any more. Comes once per slot.
+    FunctionFree { slot: u32 },
     /// No actor lives any more.
     Empty,
     /// A shutdown is over.

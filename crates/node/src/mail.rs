@@ -51,7 +51,7 @@ impl SwappedTo {
 
 impl Drop for SwappedTo {
     fn drop(&mut self) {
-        self.host.post(Event::SlotFree { slot: self.slot });
+        self.host.post(Event::FunctionFree { slot: self.slot });
     }
 }
 

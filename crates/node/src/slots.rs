@@ -28,7 +28,7 @@ pub(crate) struct Maker {
 
 impl Drop for Maker {
     fn drop(&mut self) {
-        self.host.post(Event::SlotFree { slot: self.slot });
+        self.host.post(Event::FunctionFree { slot: self.slot });
     }
 }
 

@@ -1,0 +1,154 @@
+// Process: the process stays as long as it should, ends when it should, and never dies by a handler.
+'use strict'
+
+const { spawn } = require('node:child_process')
+const path = require('node:path')
+
+const ROOT = path.join(__dirname, '..', '..')
+
+/** Runs a script that has `rt` in its hands; what it printed and how it ended. A hang is ended by the deadline. */
+function run(script, { args = [] } = {}) {
+  const source = `
+    const { NodeRuntime } = require(${JSON.stringify(ROOT)})
+    const rt = new NodeRuntime()
+    ${script}
+  `
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [...args, '-e', source], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let [out, err] = ['', '']
+    child.stdout.on('data', (data) => (out += data))
+    child.stderr.on('data', (data) => (err += data))
+    const deadline = setTimeout(() => child.kill('SIGKILL'), 20_000) // the deadline of the test
+    child.on('error', reject)
+    child.on('close', (code, signal) => {
+      clearTimeout(deadline)
+      resolve({ out, err, code, signal })
+    })
+  })
+}
+
+test('a runtime without actors keeps no process', async () => {
+  expect(await run(`console.log('over')`)).toMatchObject({ out: 'over\n', err: '', code: 0 })
+})
+
+test('live actors keep the process until the last is gone', async () => {
+  const script = `
+    const pid = rt.spawn(() => { console.log('handled'); rt.stop(pid) })
+    rt.sendAfter(pid, 50, 'x')
+    process.on('exit', () => console.log('exit'))
+  `
+  expect(await run(script)).toMatchObject({ out: 'handled\nexit\n', err: '', code: 0 })
+})
+
+test.each([
+  ['a push actor that crashes', `rt.send(rt.spawn(() => { throw new Error('crash') }), 'x')`],
+  ['a pull actor that returns', `rt.spawnWithMailbox(async (mailbox) => { await mailbox.recv(0.01) })`],
+  ['a virtual actor that retires', `rt.send(rt.spawnVirtual(() => {}, 10, 10), 'x')`],
+  ['an observed actor that is stopped', `rt.stop(rt.spawnObservedHandler())`],
+  ['children that end with their parent', `const p = rt.spawn(() => {}); rt.spawnChildPool(p, () => {}, 5); rt.stop(p)`],
+  ['a runtime that is closed', `rt.spawn(() => {}); rt.close()`],
+  ['a runtime that is let go', `rt.spawn(() => {}); rt.unref()`],
+  ['a pull actor that waits, let go', `rt.spawnWithMailbox((mailbox) => mailbox.recv()); rt.unref()`],
+])('the process ends after %s', async (_what, script) => {
+  const { out, code, signal } = await run(`${script}\nprocess.on('exit', () => console.log('exit'))`)
+  expect({ out, code, signal }).toEqual({ out: 'exit\n', code: 0, signal: null })
+})
+
+test('ref takes unref back', async () => {
+  const script = `
+    const pid = rt.spawn(() => { console.log('handled'); rt.stop(pid) })
+    rt.unref().ref()
+    rt.sendAfter(pid, 30, 'x')
+  `
+  expect(await run(script)).toMatchObject({ out: 'handled\n', code: 0 })
+})
+
+test('a child that is being replaced keeps the process', async () => {
+  const script = `
+    const pid = rt.spawn(() => { throw new Error('crash') })
+    rt.superviseWithFactory(pid, () => {
+      console.log('replaced')
+      const next = rt.spawn(() => {})
+      rt.unsupervise(next)
+      setImmediate(() => { rt.unsupervise(next); rt.stop(next) })
+      return next
+    })
+    rt.send(pid, 'x')
+  `
+  expect(await run(script)).toMatchObject({ out: 'replaced\n', code: 0 })
+})
+
+test('a handler that throws never kills the process, and is told on stderr', async () => {
+  const script = `
+    rt.send(rt.spawn(() => { throw new TypeError('told') }), 'x')
+    rt.send(rt.spawn(async () => { throw new RangeError('too') }), 'x')
+    rt.spawnWithMailbox(async () => { throw new SyntaxError('as well') })
+  `
+  const { err, code } = await run(script, { args: ['--unhandled-rejections=strict'] })
+  expect(code).toBe(0)
+  expect(err).toMatch(/iris: actor \d+ crashed: TypeError: told/)
+  expect(err).toMatch(/RangeError: too/)
+  expect(err).toMatch(/SyntaxError: as well/)
+})
+
+test.each([
+  ['a handler', `rt.send(rt.spawn(() => process.exit(7)), 'x')`],
+  ['an async handler', `rt.send(rt.spawn(async () => process.exit(7)), 'x')`],
+  ['a pull actor', `rt.spawnWithMailbox(async () => process.exit(7))`],
+  ['a matcher', `rt.spawnWithMailbox((m) => m.selectiveRecv(() => process.exit(7))); rt.send(rt.tree()[0].pid, 'x')`],
+  [
+    'a maker',
+    `let made = 0
+     const supervisor = rt.spawnSupervisor()
+     const make = () => { if (made++ > 0) process.exit(7); return () => { throw new Error('crash') } }
+     rt.send(rt.startChild(supervisor, make), 'x')`,
+  ],
+])('process.exit in %s is clean', async (_what, script) => {
+  const setup = `
+    for (let index = 0; index < 1000; index++) rt.send(rt.spawn(() => {}), 'queued')
+    rt.sendInterval(rt.spawn(() => {}), 1, 'tick')
+  `
+  const { code, signal } = await run(setup + script)
+  expect({ code, signal }).toEqual({ code: 7, signal: null })
+})
+
+test('exit with 100,000 live actors, timers and waiting pull actors is quick and clean', async () => {
+  const script = `
+    const handler = () => {}
+    for (let index = 0; index < 100_000; index++) {
+      const pid = rt.spawn(handler)
+      if (index % 10 === 0) rt.sendAfter(pid, 60_000, 'late')
+      if (index % 3 === 0) rt.send(pid, 'queued')
+    }
+    for (let index = 0; index < 1000; index++) rt.spawnWithMailbox((mailbox) => mailbox.recv())
+    rt.ask(rt.spawn(() => new Promise(() => {})), 'q', { timeout: null }).catch(() => {})
+    setImmediate(() => {
+      console.log(Date.now())
+      process.exit(0)
+    })
+  `
+  const { out, err, code, signal } = await run(script)
+  expect({ err, code, signal }).toEqual({ err: '', code: 0, signal: null })
+  expect(Date.now() - Number(out)).toBeLessThan(5000)
+})
+
+test('an uncaught exception elsewhere ends the process as it always does', async () => {
+  const script = `
+    const pid = rt.spawn(() => {})
+    rt.sendInterval(pid, 1, 'tick')
+    setImmediate(() => { throw new Error('uncaught') })
+  `
+  const { err, code } = await run(script)
+  expect(code).toBe(1)
+  expect(err).toContain('uncaught')
+})
+
+test('timers and immediates run while actors flood each other', async () => {
+  const script = `
+    const pid = rt.spawn((message) => rt.send(pid, message))
+    for (let index = 0; index < 1000; index++) rt.send(pid, 'x')
+    let ticks = 0
+    const timer = setInterval(() => { if (++ticks === 20) { clearInterval(timer); rt.close().then(() => console.log('over')) } }, 1)
+  `
+  expect(await run(script)).toMatchObject({ out: 'over\n', code: 0 })
+})
