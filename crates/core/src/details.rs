@@ -51,7 +51,8 @@ pub(crate) struct Details {
     pub(crate) monitors: BTreeMap<u64, Pid>,
     /// Whom this actor monitors, by monitor id.
     pub(crate) monitoring: BTreeMap<u64, Pid>,
-    pub(crate) exit_hooks: Vec<ExitHook>,
+    /// Whoever else waits for the exit, by the id that takes it back.
+    pub(crate) exit_hooks: BTreeMap<u64, ExitHook>,
     pub(crate) names: Vec<String>,
     pub(crate) paths: Vec<String>,
     /// Children in the order they were spawned.

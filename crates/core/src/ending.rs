@@ -208,7 +208,7 @@ fn tell_others(shared: &Arc<Shared>, pid: Pid, reason: &ExitReason, details: Det
         let event = Event::Exited { pid, reason: reason.clone(), held: false };
         shared.signal(spec.supervisor, Signal::Event(Box::new(event)));
     }
-    for hook in details.exit_hooks {
+    for hook in details.exit_hooks.into_values() {
         if catch_unwind(AssertUnwindSafe(|| hook(pid, reason))).is_err() {
             tracing::error!(pid = pid.get(), "an exit hook panicked");
         }

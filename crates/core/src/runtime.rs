@@ -191,27 +191,36 @@ impl Runtime {
     }
 
     /// Calls `hook` once when the actor has ended, on the thread that ends it; at once, with `Normal`, where no actor
-    /// has this pid.
-    pub fn on_exit(&self, pid: Pid, hook: ExitHook) {
+    /// has this pid. The result takes the hook back with [`Runtime::forget_exit`].
+    pub fn on_exit(&self, pid: Pid, hook: ExitHook) -> u64 {
+        let id = self.shared.next_id();
         let mut hook = Some(hook);
         if let Some(cell) = self.shared.table.get(pid) {
-            cell.with_details(pid, |details| details.exit_hooks.extend(hook.take()));
+            cell.with_details(pid, |details| details.exit_hooks.extend(hook.take().map(|hook| (id, hook))));
         }
         if let Some(hook) = hook {
             hook(pid, &ExitReason::Normal);
         }
+        id
+    }
+
+    /// Takes a hook back, so that waits which end by time leave nothing behind. False: it was called, or never set.
+    pub fn forget_exit(&self, pid: Pid, hook: u64) -> bool {
+        let Some(cell) = self.shared.table.get(pid) else { return false };
+        let taken = cell.look_at_details(pid, |details| details.exit_hooks.remove(&hook));
+        taken.flatten().is_some()
     }
 
     /// Blocks until the actor has ended. False: the time is over. True at once for a pid that no actor has.
     #[must_use]
     pub fn join(&self, pid: Pid, timeout: Option<Duration>) -> bool {
         let slot = Arc::new((Mutex::new(false), Condvar::new()));
-        let ended = Arc::clone(&slot);
+        let told = Arc::clone(&slot);
         let hook = move |_: Pid, _: &ExitReason| {
-            *ended.0.lock() = true;
-            ended.1.notify_all();
+            *told.0.lock() = true;
+            told.1.notify_all();
         };
-        self.on_exit(pid, Box::new(hook));
+        let hook = self.on_exit(pid, Box::new(hook));
         let mut ended = slot.0.lock();
         match timeout {
             None => slot.1.wait_while(&mut ended, |ended| !*ended),
@@ -219,7 +228,11 @@ impl Runtime {
                 slot.1.wait_while_for(&mut ended, |ended| !*ended, timeout);
             }
         }
-        *ended
+        let ended = *ended;
+        if !ended {
+            self.forget_exit(pid, hook);
+        }
+        ended
     }
 
     /// Messages of users that wait in the actor's mailbox; `None` for a pid that no live actor has.

@@ -322,7 +322,8 @@ impl Supervisor {
         };
         let mut hook = Some(Box::new(hook) as crate::details::ExitHook);
         if let Some(cell) = shared.table.get(pid) {
-            cell.with_details(pid, |details| details.exit_hooks.extend(hook.take()));
+            let id = shared.next_id();
+            cell.with_details(pid, |details| details.exit_hooks.extend(hook.take().map(|hook| (id, hook))));
         }
         if let Some(hook) = hook {
             // A factory that returned a dead pid failed.

@@ -121,7 +121,9 @@ impl Timing {
         match self.timers(|| shared.weak()).insert(delay, action) {
             Ok(id) => id.get(),
             Err(error) => {
-                tracing::error!(%error, "a timer of the runtime's own is not set");
+                if error.kind() != ErrorKind::RuntimeClosed {
+                    tracing::error!(%error, "a timer of the runtime's own is not set");
+                }
                 0
             }
         }
