@@ -95,7 +95,7 @@ test.each([
   ['a handler', `rt.send(rt.spawn(() => process.exit(7)), 'x')`],
   ['an async handler', `rt.send(rt.spawn(async () => process.exit(7)), 'x')`],
   ['a pull actor', `rt.spawnWithMailbox(async () => process.exit(7))`],
-  ['a matcher', `rt.spawnWithMailbox((m) => m.selectiveRecv(() => process.exit(7))); rt.send(rt.tree()[0].pid, 'x')`],
+  ['a matcher', `rt.send(rt.spawnWithMailbox((mailbox) => mailbox.selectiveRecv(() => process.exit(7))), 'x')`],
   [
     'a maker',
     `let made = 0

@@ -29,6 +29,7 @@ mod supervision;
 
 /// Messages are allocated by one thread and freed by another all the time: with mimalloc that costs a fifth of what it
 /// costs with glibc's allocator. It serves this library alone, never Node's own memory. Its thread-local parts may be
-/// torn down after a worker's environment is gone; that is sound because the library is never unloaded (build.rs).
+/// torn down after a worker's environment is gone; that is sound because the library is never unloaded (build.rs), and
+/// because version 2 is built (Cargo.toml): tests/node/workers.test.js runs what version 3 crashes on.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
