@@ -35,8 +35,8 @@ pub(crate) fn start(
         None => shared.loops.own(py, shared)?,
     };
     let slot = Arc::new(Mutex::new(TaskSlot::default()));
-    let (cancelled, canceller) = (Arc::clone(&slot), Arc::clone(&lane));
-    let suspension = context.suspend(Box::new(move || cancel(&cancelled, &canceller)));
+    let (task, on) = (Arc::clone(&slot), Arc::clone(&lane));
+    let suspension = context.suspend(Box::new(move || cancel(&task, &on)));
     let end = TurnEnd { suspension: Mutex::new(Some(suspension)), reply: Mutex::new(reply) };
     let end = Py::new(py, end)?;
     if lane.is_here() {

@@ -30,12 +30,7 @@ pub(crate) struct PyHandler {
 impl PyHandler {
     pub(crate) fn new(shared: &Arc<Shared>, callable: &Bound<'_, PyAny>, lane: LaneId) -> PyResult<Self> {
         check_callable(callable)?;
-        Ok(Self {
-            callable: callable.clone().unbind(),
-            lane,
-            shared: Arc::downgrade(shared),
-            make: None,
-        })
+        Ok(Self { callable: callable.clone().unbind(), lane, shared: Arc::downgrade(shared), make: None })
     }
 
     /// A handler that `make()` gave, and gives afresh at each restart.
@@ -237,8 +232,11 @@ impl HandlerCache {
         let is_async = is_async(callable);
         let lane = lane(is_async)?;
         let handler = Arc::new(PyHandler::new(shared, callable, lane)?);
-        *self.last.lock() =
-            Some(Cached { callable: callable.as_ptr() as usize, is_async, handler: Arc::downgrade(&handler) });
+        *self.last.lock() = Some(Cached {
+            callable: callable.as_ptr() as usize,
+            is_async,
+            handler: Arc::downgrade(&handler),
+        });
         Ok(handler)
     }
 }

@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 use std::ffi::{c_int, c_void};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use iris_core::{ErrorKind, Payload};
 use parking_lot::Mutex;
@@ -42,11 +42,7 @@ struct Buffer {
 
 #[pymethods]
 impl Buffer {
-    unsafe fn __getbuffer__(
-        slf: Bound<'_, Self>,
-        view: *mut ffi::Py_buffer,
-        flags: c_int,
-    ) -> PyResult<()> {
+    unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         if view.is_null() {
             return Err(PyBufferError::new_err("no view to fill"));
         }
@@ -55,7 +51,7 @@ impl Buffer {
         // that no Python code has got yet, so it may be written.
         unsafe {
             let memory = ffi::PyBytes_AsString(this.bytes.as_ptr()).cast::<c_void>();
-            let size = this.size as ffi::Py_ssize_t;
+            let size = this.size.cast_signed();
             if ffi::PyBuffer_FillInfo(view, slf.as_ptr(), memory, size, 0, flags) != 0 {
                 return Err(PyErr::fetch(slf.py()));
             }
@@ -83,7 +79,7 @@ impl Buffer {
 ///     >>> buffer_id, view, size = iris.allocate_buffer(5)
 ///     >>> view[:] = b"hello"
 ///     >>> with iris.Runtime() as rt:
-///     ...     rt.send_buffer(rt.spawn(print), buffer_id)
+///     ...     rt.send_buffer(rt.spawn_observed_handler(), buffer_id)
 ///     True
 #[pyfunction]
 pub(crate) fn allocate_buffer(py: Python<'_>, size: i64) -> PyResult<(usize, Py<PyAny>, usize)> {

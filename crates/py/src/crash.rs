@@ -19,11 +19,9 @@ pub(crate) fn reason(py: Python<'_>, pid: Pid, error: &PyErr) -> ExitReason {
 pub(crate) fn failure(py: Python<'_>, error: &PyErr) -> Failure {
     // Below 3.12 the interpreter hands the traceback out beside the exception; into_value joins the two.
     drop(error.clone_ref(py).into_value(py));
-    let kind = error
-        .get_type(py)
-        .qualname()
-        .map_or_else(|_| "Exception".to_owned(), |name| name.to_string());
-    let message = error.value(py).str().map_or_else(|_| String::new(), |text| text.to_string_lossy().into_owned());
+    let kind = error.get_type(py).qualname().map_or_else(|_| "Exception".to_owned(), |name| name.to_string());
+    let message =
+        error.value(py).str().map_or_else(|_| String::new(), |text| text.to_string_lossy().into_owned());
     Failure { kind, message, traceback: traceback_of(py, error).unwrap_or_default() }
 }
 

@@ -316,13 +316,11 @@ impl Loops {
         // Another thread may have made one while Python ran; the later one is closed unused.
         let before = {
             let mut own = self.own.lock();
-            match &*own {
-                Some(before) => Some(Arc::clone(before)),
-                None => {
-                    *own = Some(Arc::clone(&lane));
-                    None
-                }
+            let before = own.clone();
+            if before.is_none() {
+                *own = Some(Arc::clone(&lane));
             }
+            before
         };
         if let Some(before) = before {
             event_loop.call_method0(intern!(py, "close"))?;
@@ -350,7 +348,7 @@ impl Loops {
         if self.count.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        self.find(|lane| lane.is_here())
+        self.find(LoopLane::is_here)
     }
 
     fn find(&self, is_it: impl Fn(&LoopLane) -> bool) -> Option<Arc<LoopLane>> {
@@ -390,13 +388,12 @@ impl Loops {
 #[inline]
 fn running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     static GET: pyo3::sync::PyOnceLock<Py<PyAny>> = pyo3::sync::PyOnceLock::new();
-    let get = match GET.get(py) {
-        Some(get) => get,
-        None => {
-            let Some(module) = interpreter::loaded_module(py, c"_asyncio") else { return Ok(None) };
-            let get = module.getattr(intern!(py, "_get_running_loop"))?.unbind();
-            GET.get_or_init(py, || get)
-        }
+    let get = if let Some(get) = GET.get(py) {
+        get
+    } else {
+        let Some(module) = interpreter::loaded_module(py, c"_asyncio") else { return Ok(None) };
+        let get = module.getattr(intern!(py, "_get_running_loop"))?.unbind();
+        GET.get_or_init(py, || get)
     };
     let event_loop = get.bind(py).call0()?;
     Ok((!event_loop.is_none()).then_some(event_loop))

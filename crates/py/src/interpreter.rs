@@ -145,6 +145,18 @@ fn leave() {
     }
 }
 
+/// Spins a moment until no thread of ours is inside. Who sent a message to this thread is often about to wait itself;
+/// to ask for the GIL before it lets go would put this thread to sleep for many times that moment.
+pub(crate) fn spin_until_free() {
+    const SPINS: u32 = 100;
+    for _ in 0..SPINS {
+        if INSIDE.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        std::hint::spin_loop();
+    }
+}
+
 /// The end of a thread that must not touch the interpreter any more; the process ends without it.
 fn hang() -> ! {
     loop {

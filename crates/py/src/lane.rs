@@ -103,14 +103,15 @@ impl PyLane {
         self.asking.fetch_add(1, Ordering::Relaxed);
         let is_spare = u32::from(idle.is_some());
         self.spares.fetch_add(is_spare, Ordering::Relaxed);
-        let started = std::thread::Builder::new().name(self.name.clone()).stack_size(STACK).spawn(move || {
-            interpreter::attach(None, |py| {
-                this.asking.fetch_sub(1, Ordering::Relaxed);
-                this.execute(py, idle);
+        let started =
+            std::thread::Builder::new().name(self.name.clone()).stack_size(STACK).spawn(move || {
+                interpreter::attach(None, |py| {
+                    this.asking.fetch_sub(1, Ordering::Relaxed);
+                    this.execute(py, idle);
+                });
+                this.threads.fetch_sub(1, Ordering::SeqCst);
+                this.spares.fetch_sub(is_spare, Ordering::Relaxed);
             });
-            this.threads.fetch_sub(1, Ordering::SeqCst);
-            this.spares.fetch_sub(is_spare, Ordering::Relaxed);
-        });
         if let Err(error) = started {
             self.threads.fetch_sub(1, Ordering::SeqCst);
             self.asking.fetch_sub(1, Ordering::Relaxed);

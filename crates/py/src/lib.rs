@@ -1,7 +1,13 @@
 //! `iris._iris`: the native half of the Python face. It converts, calls the core, and converts back.
 
-mod async_turn;
+#![expect(
+    clippy::doc_markdown,
+    clippy::doc_link_with_quotes,
+    reason = "the doc comments of classes and methods are Python docstrings"
+)]
+
 mod asks;
+mod async_turn;
 mod behaviour;
 mod buffers;
 mod carried;

@@ -108,17 +108,17 @@ impl PyMailbox {
     fn selective_recv<'py>(
         &self,
         py: Python<'py>,
-        matcher: Bound<'py, PyAny>,
+        matcher: &Bound<'py, PyAny>,
         timeout: Option<f64>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let deadline = wait::deadline(timeout)?;
         let mut mailbox = self.inbox.borrow()?;
         let mut seen = 0;
-        match mailbox.select(&matcher, &mut seen)? {
+        match mailbox.select(matcher, &mut seen)? {
             Found::Message(message) => Ok(Some(message)),
             Found::Stopped => Ok(None),
             Found::Nothing => {
-                self.wait_for(py, &mut mailbox, deadline, |mailbox| mailbox.select(&matcher, &mut seen))
+                self.wait_for(py, &mut mailbox, deadline, |mailbox| mailbox.select(matcher, &mut seen))
             }
         }
     }
@@ -155,7 +155,10 @@ impl PyMailbox {
             }
             interpreter::detached_through(py, &self.inbox.shared.gate, || {
                 let Some(mailbox) = mailbox.mailbox() else { return };
-                if spin(|| mailbox.is_ready()) || !mailbox.prepare_wait() {
+                if spin(|| mailbox.is_ready()) {
+                    return interpreter::spin_until_free();
+                }
+                if !mailbox.prepare_wait() {
                     return;
                 }
                 self.parker.park(deadline);

@@ -354,8 +354,7 @@ impl PullTask {
         let mailbox = shared.core()?.spawn_pull(options, Arc::clone(&waiter) as _).or_raise()?;
         let pid = mailbox.pid();
         shared.functions.add(pid, function.clone_ref(py));
-        let actor =
-            Arc::new(Self { shared: Arc::clone(shared), pid, function: Mutex::new(function), make });
+        let actor = Arc::new(Self { shared: Arc::clone(shared), pid, function: Mutex::new(function), make });
         actor.launch(py, mailbox, &waiter);
         Ok(pid.get())
     }

@@ -154,9 +154,9 @@ fn variable(names: &[&str], least: usize, default: usize) -> PyResult<usize> {
     let Some((name, value)) = names.iter().find_map(|name| Some((*name, std::env::var_os(name)?))) else {
         return Ok(default);
     };
-    parse(&value)
-        .filter(|value| (least..=LIMIT_MAX).contains(value))
-        .ok_or_else(|| invalid(format!("{name} must be a number from {least} to {LIMIT_MAX}, not {value:?}")))
+    parse(&value).filter(|value| (least..=LIMIT_MAX).contains(value)).ok_or_else(|| {
+        invalid(format!("{name} must be a number from {least} to {LIMIT_MAX}, not '{}'", value.display()))
+    })
 }
 
 fn parse(value: &OsString) -> Option<usize> {

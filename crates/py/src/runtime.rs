@@ -46,7 +46,7 @@ impl Runtime {
     /// Example:
     ///     >>> import iris
     ///     >>> with iris.Runtime() as rt:
-    ///     ...     rt.send(rt.spawn(print), b"hello"), rt.send(12345, b"hello")
+    ///     ...     rt.send(rt.spawn_observed_handler(), b"hello"), rt.send(12345, b"hello")
     ///     (True, False)
     #[inline]
     fn send(&self, pid: PidArgument, data: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -224,7 +224,12 @@ impl Runtime {
     /// Raises:
     ///     InvalidArgumentError: an unknown policy, a missing target, or a mailbox without bounds.
     #[pyo3(signature = (pid, policy, target=None))]
-    fn set_overflow_policy(&self, pid: PidArgument, policy: &str, target: Option<PidArgument>) -> PyResult<()> {
+    fn set_overflow_policy(
+        &self,
+        pid: PidArgument,
+        policy: &str,
+        target: Option<PidArgument>,
+    ) -> PyResult<()> {
         let core = self.shared.core()?;
         let target = target.map(PidArgument::required).transpose()?;
         core.set_overflow(pid.required()?, crate::words::overflow(policy, target)?).or_raise()

@@ -234,8 +234,8 @@ impl Runtime {
     ///     The version now in force.
     #[pyo3(signature = (pid, steps=1))]
     fn rollback_behavior(&self, pid: PidArgument, steps: i64) -> PyResult<u32> {
-        let steps = usize::try_from(steps)
-            .map_err(|_| invalid(format!("steps must be at least 1, not {steps}")))?;
+        let steps =
+            usize::try_from(steps).map_err(|_| invalid(format!("steps must be at least 1, not {steps}")))?;
         self.shared.core()?.rollback_behavior(pid.required()?, steps).or_raise()
     }
 }

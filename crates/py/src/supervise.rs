@@ -321,7 +321,10 @@ fn make(py: Python<'_>, factory: &Py<PyAny>) -> Result<Pid, Failure> {
     let made = interpreter::call_empty(factory.bind(py)).and_then(|made| {
         let argument: PidArgument = made.extract()?;
         argument.get().ok_or_else(|| {
-            raise(Error::new(ErrorKind::NoProcess, format!("the factory gave {made}, which is no live actor's pid")))
+            raise(Error::new(
+                ErrorKind::NoProcess,
+                format!("the factory gave {made}, which is no live actor's pid"),
+            ))
         })
     });
     made.map_err(|error| {

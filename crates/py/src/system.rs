@@ -40,8 +40,8 @@ impl PySystemMessage {
     }
 
     /// The actor the notice comes from, where there is one.
-    #[getter]
-    fn from_pid(&self) -> Option<u64> {
+    #[getter(from_pid)]
+    fn sender(&self) -> Option<u64> {
         self.message.from_pid.map(iris_core::Pid::get)
     }
 
@@ -79,7 +79,9 @@ impl PySystemMessage {
     fn __repr__(&self) -> String {
         let target = self.target_pid().map_or_else(|| "None".to_owned(), |pid| pid.to_string());
         match self.reason() {
-            Some(reason) => format!("<SystemMessage {} target_pid={target} reason={reason}>", self.type_name()),
+            Some(reason) => {
+                format!("<SystemMessage {} target_pid={target} reason={reason}>", self.type_name())
+            }
             None => format!("<SystemMessage {} target_pid={target}>", self.type_name()),
         }
     }

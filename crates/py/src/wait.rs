@@ -53,31 +53,36 @@ pub(crate) fn wait(
     if ready() {
         return Ok(true);
     }
-    lane::covered(|| loop {
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return Ok(ready());
-        }
-        let event_loop = shared.loops.of_this_thread();
-        if let Some(event_loop) = &event_loop {
-            event_loop.lie_down(Some(Arc::clone(parker)));
-        }
-        if !event_loop.as_ref().is_some_and(|event_loop| event_loop.drain_blocked(py, Instant::now() + SLICE)) {
-            let soon = (!interpreter::is_ours()).then(|| Instant::now() + SIGNALS_EVERY);
-            let until = [deadline, soon].into_iter().flatten().min();
-            interpreter::detached_through(py, &shared.gate, || {
-                if !spin(&ready) {
-                    parker.park(until);
-                }
-            });
-        }
-        if let Some(event_loop) = &event_loop {
-            event_loop.lie_down(None);
-        }
-        if ready() {
-            return Ok(true);
-        }
-        if !interpreter::is_ours() {
-            py.check_signals()?;
+    lane::covered(|| {
+        loop {
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Ok(ready());
+            }
+            let event_loop = shared.loops.of_this_thread();
+            if let Some(event_loop) = &event_loop {
+                event_loop.lie_down(Some(Arc::clone(parker)));
+            }
+            if !event_loop
+                .as_ref()
+                .is_some_and(|event_loop| event_loop.drain_blocked(py, Instant::now() + SLICE))
+            {
+                let soon = (!interpreter::is_ours()).then(|| Instant::now() + SIGNALS_EVERY);
+                let until = [deadline, soon].into_iter().flatten().min();
+                interpreter::detached_through(py, &shared.gate, || {
+                    if !spin(&ready) {
+                        parker.park(until);
+                    }
+                });
+            }
+            if let Some(event_loop) = &event_loop {
+                event_loop.lie_down(None);
+            }
+            if ready() {
+                return Ok(true);
+            }
+            if !interpreter::is_ours() {
+                py.check_signals()?;
+            }
         }
     })
 }

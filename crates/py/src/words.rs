@@ -41,7 +41,9 @@ pub(crate) fn restart(restart: &str) -> PyResult<Restart> {
         "permanent" => Ok(Restart::Permanent),
         "transient" => Ok(Restart::Transient),
         "temporary" => Ok(Restart::Temporary),
-        _ => Err(invalid(format!("restart must be 'permanent', 'transient' or 'temporary', not '{restart}'"))),
+        _ => {
+            Err(invalid(format!("restart must be 'permanent', 'transient' or 'temporary', not '{restart}'")))
+        }
     }
 }
 
