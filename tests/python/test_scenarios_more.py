@@ -1,0 +1,146 @@
+"""What docs/semantics.md promises beyond the shared scenarios: swaps under load, finality of stop, memory that returns."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+import iris
+import pytest
+from conftest import DEADLINE, Inbox, eventually, run_script
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def test_messages_flow_through_many_swaps_in_order(rt: iris.Runtime) -> None:
+    seen: list[tuple[int, bytes]] = []
+
+    def handler(version: int) -> Callable[[bytes], None]:
+        return lambda message: seen.append((version, message))
+
+    pid = rt.spawn(handler(1), budget=7)
+    expected = [b"%d" % number for number in range(20_000)]
+    for number, message in enumerate(expected):
+        assert rt.send(pid, message)
+        if number % 400 == 399:
+            assert rt.hot_swap(pid, handler(number // 400 + 2)) == number // 400 + 2
+    eventually(lambda: len(seen) == len(expected), "all messages")
+    assert [message for _, message in seen] == expected
+    versions = [version for version, _ in seen]
+    assert versions == sorted(versions)
+
+
+def test_push_handlers_hear_no_notices(rt: iris.Runtime, inbox: Inbox) -> None:
+    pid, other = rt.spawn(inbox), rt.spawn(print)
+    rt.link(pid, other)
+    rt.monitor(other, pid)
+    rt.hot_swap(pid, inbox)
+    rt.stop(other)
+    rt.send(pid, b"only this")
+    assert inbox.wait(1) == [b"only this"]
+    assert rt.is_alive(pid)
+
+
+def test_stop_of_a_child_restarted_in_place_is_final(rt: iris.Runtime) -> None:
+    supervisor = rt.spawn_supervisor()
+    pid = rt.start_child(supervisor, lambda: print, restart="permanent", name="worker")
+    sibling = rt.start_child(supervisor, lambda: print)
+    assert rt.stop(pid)
+    assert rt.join(pid, DEADLINE)
+    eventually(lambda: rt.child_pids(supervisor) == [sibling], "the child to be forgotten")
+    assert rt.whereis("worker") is None
+    assert rt.is_alive(supervisor)
+
+
+def test_restart_in_place_stops_children(rt: iris.Runtime) -> None:
+    def crash(message: bytes) -> None:
+        raise ValueError("boom")
+
+    supervisor = rt.spawn_supervisor()
+    pid = rt.start_child(supervisor, lambda: crash)
+    child = rt.spawn_child(pid, print)
+    rt.send(pid, b"x")
+    assert rt.join(child, DEADLINE)
+    assert rt.is_alive(pid)
+
+
+def test_block_policy_refuses_within_a_handler(rt: iris.Runtime) -> None:
+    go, entered = threading.Event(), threading.Event()
+
+    def slow(message: bytes) -> None:
+        entered.set()
+        assert go.wait(DEADLINE)
+
+    full = rt.spawn_py_handler_bounded(slow, 100, 1)
+    rt.set_overflow_policy(full, "block")
+    rt.send(full, b"held")
+    assert entered.wait(DEADLINE)
+    rt.send(full, b"fills")
+    sender = rt.spawn(lambda message: b"sent" if rt.send(full, message) else b"refused")
+    assert rt.ask_blocking(sender, b"", timeout=DEADLINE) == b"refused"
+    assert rt.dead_letters()["MailboxFull"] == 1
+    go.set()
+
+
+def test_asks_are_not_spilled(rt: iris.Runtime) -> None:
+    go, entered = threading.Event(), threading.Event()
+
+    def slow(message: bytes) -> None:
+        entered.set()
+        assert go.wait(DEADLINE)
+
+    full = rt.spawn_py_handler_bounded(slow, 100, 1)
+    rt.set_overflow_policy(full, "spill")
+    rt.send(full, b"held")
+    assert entered.wait(DEADLINE)
+    assert rt.send_many(full, [b"fills", b"is spilled"]) == 2
+    with pytest.raises(iris.MailboxFullError):
+        rt.ask_blocking(full, b"")
+    go.set()
+
+
+def test_async_handlers_without_a_loop_share_one_thread(rt: iris.Runtime) -> None:
+    async def handler(message: bytes) -> bytes:
+        await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0)
+        return threading.current_thread().name.encode() + b" %d" % threading.get_ident()
+
+    answers = {rt.ask_blocking(rt.spawn(handler), b"", timeout=DEADLINE) for _ in range(3)}
+    assert len(answers) == 1
+    assert not answers.pop().endswith(b" %d" % threading.get_ident())
+
+
+MEMORY = """
+import iris, resource
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+rt = iris.Runtime()
+def messages(count):
+    burst = [b"sixteen bytes ok"] * 50_000
+    for _ in range(count // len(burst)):
+        assert rt.send_many(pid, burst) == len(burst)
+        rt.ask_blocking(pid, b"all handled?")
+def actors(count):
+    for _ in range(count // 10_000):
+        ended = [rt.spawn(handler) for _ in range(10_000)]
+        for pid in ended:
+            rt.send(pid, b"x")
+            rt.stop(pid)
+        assert all(map(rt.join, ended))
+handler = lambda message: None
+pid = rt.spawn(handler)
+messages(1_000_000), actors(20_000)
+before = peak()
+messages(10_000_000), actors(200_000)
+stats = rt.stats()
+print(stats["actors"], stats["queued"], peak() - before)
+"""
+
+
+def test_memory_returns() -> None:
+    done = run_script(MEMORY, timeout=120)
+    actors, queued, grown = map(int, done.stdout.split())
+    assert (actors, queued, done.stderr) == (1, 0, "")
+    assert grown < 20_000, (
+        "kilobytes (on Linux) by which ten million messages and 200,000 ended actors raised the peak"
+    )
