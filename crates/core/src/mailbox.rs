@@ -36,8 +36,18 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    #[inline]
     pub(crate) fn new(generation: u32, incoming: Incoming) -> Box<Self> {
-        Box::new(Self { next: std::ptr::null_mut(), generation, incoming })
+        // Written in place: built on the stack and moved, the message would be copied once more on the hot path.
+        let mut node = Box::<Self>::new_uninit();
+        let place = node.as_mut_ptr();
+        // SAFETY: each field is written once, into memory that is ours, and all of them are.
+        unsafe {
+            (&raw mut (*place).next).write(std::ptr::null_mut());
+            (&raw mut (*place).generation).write(generation);
+            (&raw mut (*place).incoming).write(incoming);
+            node.assume_init()
+        }
     }
 }
 
@@ -83,6 +93,7 @@ impl Word {
         List::from_newest((self.0.swap(CLOSED, Ordering::AcqRel) & !FLAGS) as *mut Node)
     }
 
+    #[inline]
     pub(crate) fn push(&self, node: Box<Node>) -> Push {
         let raw = Box::into_raw(node);
         let mut old = self.0.load(Ordering::Relaxed);

@@ -29,6 +29,7 @@ impl std::fmt::Debug for Extra {
 }
 
 impl Message {
+    #[inline]
     pub(crate) fn new(payload: Payload) -> Self {
         Self { payload, extra: None }
     }

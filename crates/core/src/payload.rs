@@ -83,6 +83,7 @@ impl Drop for Host {
 impl Payload {
     /// A copy of these bytes: inline up to [`INLINE_MAX`], else in one allocation.
     #[must_use]
+    #[inline]
     pub fn copy_from(bytes: &[u8]) -> Self {
         if bytes.len() <= INLINE_MAX {
             let mut data = [0; INLINE_MAX];

@@ -157,6 +157,7 @@ impl Shared {
         self.push(cell, pid, message)
     }
 
+    #[inline]
     fn push(&self, cell: &Cell, pid: Pid, message: Message) -> Result<(), (Refusal, Message)> {
         match cell.word.push(Node::new(pid.generation(), Incoming::User(message))) {
             Push::Queued => {
@@ -240,6 +241,7 @@ impl Shared {
         Ok(())
     }
 
+    #[cold]
     fn refuse(&self, pid: Pid, refusal: Refusal, message: Message) -> (Refusal, Message) {
         let reason = if refusal == Refusal::NoProcess { Dropped::NoProcess } else { Dropped::MailboxFull };
         self.count_dropped(pid, &message, reason);

@@ -31,6 +31,8 @@ const QUEUE_EVERY: u32 = 4;
 const INJECTED_BATCH: usize = 64;
 /// Looks around before a worker sleeps: about 20 microseconds, what waking it would cost.
 const SPINS: u32 = 400;
+/// Spins between two offers of the core to another thread, such as the one that is about to send something.
+const YIELD_EVERY: u32 = 32;
 /// Waits for more, of half a microsecond each, when a busy mailbox was emptied: going idle costs sender and worker more.
 const LINGERS: u32 = 4;
 
@@ -304,7 +306,7 @@ fn look_around(
     searching: &mut bool,
 ) -> Option<Ready> {
     *searching = *searching || workers.sleepers.start_search();
-    for _ in 0..if *searching { SPINS } else { 1 } {
+    for spin in 0..if *searching { SPINS } else { 1 } {
         let found = workers.search(queue, number);
         if found.is_some() {
             return found;
@@ -312,7 +314,11 @@ fn look_around(
         if workers.closing.load(Ordering::Relaxed) {
             return None;
         }
-        std::hint::spin_loop();
+        if spin % YIELD_EVERY == YIELD_EVERY - 1 {
+            std::thread::yield_now();
+        } else {
+            std::hint::spin_loop();
+        }
     }
     if std::mem::take(searching) {
         // Whether it was the last searcher does not matter: falling asleep looks at the queues again.
