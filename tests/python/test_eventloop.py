@@ -117,3 +117,29 @@ def test_a_flood_leaves_the_loop_responsive() -> None:
             assert slowest < 0.5
 
     asyncio.run(main())
+
+
+class BlindLoop(asyncio.SelectorEventLoop):
+    """A loop that cannot watch file descriptors, as Windows' default one."""
+
+    def add_reader(self, *arguments: object) -> None:
+        """Refuse, as such loops do."""
+        raise NotImplementedError
+
+
+def test_a_loop_without_readers_is_woken_too(rt: iris.Runtime) -> None:
+    elsewhere = rt.spawn(bytes.upper)
+
+    async def main() -> int:
+        assert await rt.ask(elsewhere, b"a") == b"A"
+        seen: list[bytes] = []
+        pid = rt.spawn(seen.append)
+        sender = threading.Thread(target=lambda: rt.send_many(pid, [b"x"] * 100))
+        sender.start()
+        await settled(lambda: len(seen) == 100, "all messages")
+        sender.join()
+        return rt.spawn(bytes.upper)
+
+    with asyncio.Runner(loop_factory=BlindLoop) as runner:
+        pid = runner.run(main())
+    assert rt.ask_blocking(pid, b"b", timeout=DEADLINE) == b"B"

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use iris_core::{Drained, Error, HostedLane, LaneHost, LaneId, Payload};
 use parking_lot::Mutex;
+use pyo3::exceptions::PyNotImplementedError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
@@ -21,7 +22,7 @@ use crate::parker::Parker;
 use crate::payload;
 use crate::pull_async::AsyncWaiter;
 use crate::shared::{Shared, thread_refused};
-use crate::wakefd::WakeFd;
+use crate::wakefd::Waker;
 
 /// Something the loop's thread must do.
 pub(crate) enum Job {
@@ -42,7 +43,7 @@ pub(crate) struct LoopLane {
     hosted: OnceLock<Arc<HostedLane>>,
     /// The thread that ran the loop last.
     thread: AtomicU64,
-    waker: WakeFd,
+    waker: OnceLock<Waker>,
     soon: OnceLock<Py<Soon>>,
     soon_scheduled: AtomicBool,
     jobs: Mutex<Vec<Job>>,
@@ -72,7 +73,7 @@ impl LoopLane {
             call_soon: event_loop.getattr(intern!(py, "call_soon"))?.unbind(),
             hosted: OnceLock::new(),
             thread: AtomicU64::new(thread),
-            waker: WakeFd::new()?,
+            waker: OnceLock::new(),
             soon: OnceLock::new(),
             soon_scheduled: AtomicBool::new(false),
             jobs: Mutex::default(),
@@ -83,8 +84,7 @@ impl LoopLane {
         lane.soon.get_or_init(|| {
             Py::new(py, Soon { lane: Arc::downgrade(&lane) }).expect("a small object can be made")
         });
-        let reader = Py::new(py, Reader { lane: Arc::clone(&lane) })?;
-        event_loop.call_method1(intern!(py, "add_reader"), (lane.waker.raw(), reader))?;
+        lane.start_waker(py)?;
         let hosted = shared.core()?.add_lane(Arc::new(Host(Arc::downgrade(&lane)))).or_raise()?;
         let asleep = hosted.try_sleep();
         lane.hosted.get_or_init(|| hosted);
@@ -92,6 +92,52 @@ impl LoopLane {
             lane.wake();
         }
         Ok(lane)
+    }
+
+    /// Has the loop watch a file descriptor, or a thread tell it where it cannot.
+    fn start_waker(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        #[cfg(unix)]
+        {
+            let fd = crate::wakefd::WakeFd::new()?;
+            let raw = fd.raw();
+            let reader = Bound::new(py, Reader { lane: Arc::clone(self), disarmed: AtomicBool::new(false) })?;
+            match self.event_loop.bind(py).call_method1(intern!(py, "add_reader"), (raw, &reader)) {
+                Ok(_) => {
+                    self.waker.get_or_init(|| Waker::Fd(fd));
+                    return Ok(());
+                }
+                Err(error) if error.is_instance_of::<PyNotImplementedError>(py) => reader.get().disarm(),
+                Err(error) => return Err(error),
+            }
+        }
+        let parker = Parker::new();
+        let (weak, bed) = (Arc::downgrade(self), Arc::clone(&parker));
+        self.waker.get_or_init(|| Waker::Thread(parker));
+        std::thread::Builder::new()
+            .name("iris-waker".to_owned())
+            .stack_size(STACK)
+            .spawn(move || interpreter::attach(None, |py| Self::pass_wakes_on(py, &weak, &bed)))
+            .map_err(|error| thread_refused(&error))?;
+        Ok(())
+    }
+
+    /// What the thread of a loop that watches no file descriptor does.
+    fn pass_wakes_on(py: Python<'_>, lane: &Weak<Self>, parker: &Parker) {
+        loop {
+            interpreter::detached(py, || parker.park(None));
+            let Some(lane) = lane.upgrade() else { return };
+            if lane.closed.load(Ordering::Acquire) {
+                return;
+            }
+            let Some(soon) = lane.soon.get() else { return };
+            let call = intern!(py, "call_soon_threadsafe");
+            if lane.event_loop.bind(py).call_method1(call, (soon,)).is_err() {
+                return lane.end();
+            }
+            if lane.shared.upgrade().is_none_or(|shared| shared.is_closed()) {
+                return;
+            }
+        }
     }
 
     fn hosted(&self) -> &Arc<HostedLane> {
@@ -145,7 +191,9 @@ impl LoopLane {
             Python::attach(|py| self.drain_soon(py));
             return;
         }
-        self.waker.signal();
+        if let Some(waker) = self.waker.get() {
+            waker.signal();
+        }
         if let Some(helper) = &*self.helper.lock() {
             helper.unpark();
         }
@@ -224,6 +272,9 @@ impl LoopLane {
             return;
         }
         self.jobs.lock().clear();
+        if let Some(waker) = self.waker.get() {
+            waker.signal();
+        }
         let Some(shared) = self.shared.upgrade() else { return };
         shared.loops.forget(self);
         if shared.is_forked() || shared.is_closed() || interpreter::is_exiting() {
@@ -253,19 +304,31 @@ fn resolve(py: Python<'_>, future: &Py<PyAny>, outcome: Result<Payload, Error>) 
 #[pyclass(frozen, module = "iris._iris")]
 struct Reader {
     lane: Arc<LoopLane>,
+    disarmed: AtomicBool,
+}
+
+impl Reader {
+    /// The loop does not take it: its end says nothing.
+    fn disarm(&self) {
+        self.disarmed.store(true, Ordering::Relaxed);
+    }
 }
 
 #[pymethods]
 impl Reader {
     fn __call__(&self, py: Python<'_>) {
-        self.lane.waker.clear();
+        if let Some(waker) = self.lane.waker.get() {
+            waker.clear();
+        }
         self.lane.drain(py);
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.lane.end();
+        if !*self.disarmed.get_mut() {
+            self.lane.end();
+        }
     }
 }
 
@@ -371,8 +434,13 @@ impl Loops {
         }
     }
 
-    /// Stops the runtime's own loop.
+    /// Stops the runtime's own loop, and the threads that wake others.
     pub(crate) fn close(&self) {
+        for lane in self.lanes.lock().iter() {
+            if let Some(waker @ Waker::Thread(_)) = lane.waker.get() {
+                waker.signal();
+            }
+        }
         let own = self.own.lock().clone();
         if let Some(lane) = own {
             let that = Arc::clone(&lane);

@@ -1,4 +1,39 @@
-//! Waker: how another thread tells an event loop that there is work, with one system call and without the GIL.
+//! Waker: how another thread tells an event loop that there is work.
+//!
+//! Where loops can watch a file descriptor it takes one system call and no GIL. Where they cannot, as on Windows, a thread
+//! of ours calls `call_soon_threadsafe` for whoever wakes.
+
+use std::sync::Arc;
+
+use crate::parker::Parker;
+
+/// How one loop is woken.
+pub(crate) enum Waker {
+    /// The loop reads this descriptor.
+    #[cfg(unix)]
+    Fd(WakeFd),
+    /// A thread waits here to tell the loop.
+    Thread(Arc<Parker>),
+}
+
+impl Waker {
+    /// Tells the loop; from any thread.
+    pub(crate) fn signal(&self) {
+        match self {
+            #[cfg(unix)]
+            Self::Fd(fd) => fd.signal(),
+            Self::Thread(parker) => parker.unpark(),
+        }
+    }
+
+    /// Takes the news in; on the loop's thread.
+    pub(crate) fn clear(&self) {
+        #[cfg(unix)]
+        if let Self::Fd(fd) = self {
+            fd.clear();
+        }
+    }
+}
 
 #[cfg(unix)]
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};

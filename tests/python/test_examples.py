@@ -1,0 +1,45 @@
+"""Every example runs, says what it should, and stays short."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+LINES_MAX = 60
+SAYS = {
+    "hello.py": "hello, world\n",
+    "supervision.py": (
+        "a fresh worker\nworked on first\na fresh worker\nworked on last\nthe same pid: True\n"
+    ),
+    "hot_swap.py": "HELLO\nversion 2 olleH\nversion 1 HELLO\n",
+    "asyncio_service.py": "[0, 1, 4, 9, 16]\ncounted 3\n",
+    "pull_actor.py": "urgent: b'!fire'\nurgent: b'!flood'\nthen: b'sweep'\nthen: b'dust'\n",
+    "names_and_timers.py": (
+        "['/house/door/bell', '/house/kitchen']\n['/house/kitchen']\nrang: True\nafter its end: None\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SAYS))
+def test_example_runs(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=dict(os.environ),
+        check=False,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == (SAYS[name], "", 0)
+
+
+def test_examples_are_short_and_all_of_them_run() -> None:
+    ours = {path.name for path in EXAMPLES.glob("*.py")} - {"demo.py"}
+    assert ours == set(SAYS)
+    for name in SAYS:
+        assert len((EXAMPLES / name).read_text().splitlines()) < LINES_MAX, name
