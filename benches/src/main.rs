@@ -1,7 +1,7 @@
 //! iris-bench: measures iris-core beside bare channels and prints one JSON line per figure.
 //!
 //! `iris-bench` measures everything; `iris-bench timers ping_pong` only those groups and figures; `--quick` takes smaller
-//! counts and one repetition. `benches/README.md` says what each figure measures.
+//! counts and one repetition, and judges nothing. `benches/README.md` says what each figure measures.
 
 mod bare;
 mod fairness;

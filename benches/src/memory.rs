@@ -16,9 +16,7 @@ pub(crate) const CHILD_FLAG: &str = "--memory-of";
 pub(crate) fn measure(scale: Scale) {
     let count = scale.count(1_000_000);
     figure(scale, "spawn", "M/s", Must::Floor(8.0), || spawn(count));
-    // A smoke run is too small to tell bytes per actor: a runtime's own pages are most of it.
-    let must = if scale.runs == 1 { Must::Compare } else { Must::Ceiling(128.0) };
-    figure(scale, "idle_actor", "bytes", must, || in_child("fresh", count));
+    figure(scale, "idle_actor", "bytes", Must::Ceiling(128.0), || in_child("fresh", count));
     figure(scale, "idle_actor_after_message", "bytes", Must::Compare, || in_child("used", count));
     figure(scale, "tokio_idle_task", "bytes", Must::Compare, || in_child("tokio", count / 10));
 }

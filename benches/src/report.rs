@@ -19,6 +19,11 @@ impl Scale {
     /// A smoke run: does it work at all?
     pub(crate) const QUICK: Self = Self { runs: 1, divisor: 50 };
 
+    /// Whether this is a smoke run, whose figures are not judged.
+    fn is_quick(self) -> bool {
+        self.divisor > 1
+    }
+
     /// A count at this scale.
     pub(crate) fn count(self, full: usize) -> usize {
         full / self.divisor
@@ -63,22 +68,24 @@ pub(crate) fn figure(scale: Scale, name: &str, unit: &str, must: Must, mut take:
         return;
     }
     let samples = (0..scale.runs).map(|_| take()).collect();
-    print(name, unit, must, samples);
+    print(scale, name, unit, must, samples);
 }
 
 /// Prints a figure of which the samples were taken.
-pub(crate) fn print(name: &str, unit: &str, must: Must, mut samples: Vec<f64>) {
+pub(crate) fn print(scale: Scale, name: &str, unit: &str, must: Must, mut samples: Vec<f64>) {
     samples.sort_by(f64::total_cmp);
     let (value, min, max) = (samples[samples.len() / 2], samples[0], samples[samples.len() - 1]);
-    let verdict = match must {
-        Must::Floor(floor) => format!(",\"floor\":{floor},\"met\":{}", value >= floor),
-        Must::Ceiling(ceiling) => format!(",\"ceiling\":{ceiling},\"met\":{}", value <= ceiling),
-        Must::Compare => String::new(),
+    let (limit, is_met) = match must {
+        Must::Floor(floor) => (format!(",\"floor\":{floor}"), value >= floor),
+        Must::Ceiling(ceiling) => (format!(",\"ceiling\":{ceiling}"), value <= ceiling),
+        Must::Compare => (String::new(), true),
     };
+    let is_judged = !limit.is_empty() && !scale.is_quick();
+    let verdict = if is_judged { format!(",\"met\":{is_met}") } else { String::new() };
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "{{\"lang\":\"rust\",\"figure\":\"{name}\",\"value\":{value:.4},\"unit\":\"{unit}\",\"min\":{min:.4},\"max\":{max:.4}{verdict}}}"
+        "{{\"lang\":\"rust\",\"figure\":\"{name}\",\"value\":{value:.4},\"unit\":\"{unit}\",\"min\":{min:.4},\"max\":{max:.4}{limit}{verdict}}}"
     )
     .and_then(|()| out.flush())
     .expect("standard output takes a line");

@@ -21,8 +21,8 @@ pub(crate) fn measure(scale: Scale) {
     let count = scale.count(1_000_000);
     if is_wanted("timers_late_p99") {
         let (set, late) = (0..scale.runs).map(|_| fire(count)).unzip();
-        print("timers_set", "ns", Must::Compare, set);
-        print("timers_late_p99", "ms", Must::Ceiling(5.0), late);
+        print(scale, "timers_set", "ns", Must::Compare, set);
+        print(scale, "timers_late_p99", "ms", Must::Ceiling(5.0), late);
     }
     figure(scale, "timer_cancel", "ns", Must::Ceiling(1_000.0), || cancel(count));
 }
