@@ -1,0 +1,65 @@
+"""Every test that docs/semantics.md names exists, every line names one, and all seven guarantees are there."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SEMANTICS = "docs/semantics.md"
+GUARANTEES = 7
+FOLDERS = ("tests", "tests/python", "tests/node", "crates/core/tests", "crates/core/src")
+# `file::test`; names of tests in Node are sentences.
+REFERENCE = re.compile(r"`([\w.]+\.(?:rs|py|test\.js|txt))::([^`]+)`")
+
+
+@cache
+def text(path: Path) -> str:
+    """The text of one file."""
+    return path.read_text(encoding="utf-8")
+
+
+@cache
+def statements() -> tuple[tuple[str, str], ...]:
+    """The lines of the document that promise something, each with its mark: a guarantee's number or `-`."""
+    found: list[tuple[str, str]] = []
+    for line in text(ROOT / SEMANTICS).splitlines():
+        if start := re.match(r"(-|\d+\.) (.*)", line):
+            found.append((start[1], start[2]))
+        elif found and re.match(r" {2,3}\S", line):
+            found[-1] = (found[-1][0], f"{found[-1][1]} {line.strip()}")
+    return tuple(found)
+
+
+def has_test(path: Path, name: str) -> bool:
+    """Whether the file has a test, or the list a scenario, of this name."""
+    quoted = re.escape(name)
+    forms = {
+        ".rs": rf"fn {quoted}\s*\(",
+        ".py": rf"^(?:async )?def {quoted}\s*\(",
+        ".js": rf"(?:test|\))\(\s*['\"]{quoted}['\"]",
+        ".txt": rf"^{quoted}(?:\s|$)",
+    }
+    return re.search(forms[path.suffix], text(path), re.MULTILINE) is not None
+
+
+def test_every_test_that_is_named_exists() -> None:
+    missing = []
+    for file, name in REFERENCE.findall(text(ROOT / SEMANTICS)):
+        paths = [path for folder in FOLDERS if (path := ROOT / folder / file).is_file()]
+        if sum(has_test(path, name) for path in paths) != 1:
+            missing.append(f"{file}::{name}")
+    assert missing == []
+
+
+def test_every_line_names_a_test() -> None:
+    assert [said for _, said in statements() if not REFERENCE.search(said)] == []
+
+
+def test_nothing_that_looks_like_a_reference_is_passed_over() -> None:
+    marks = re.findall(r"`[^`]*::[^`]*`", text(ROOT / SEMANTICS))
+    assert [mark for mark in marks if not REFERENCE.fullmatch(mark)] == ["`file::test`"]
+
+
+def test_all_guarantees_are_proved() -> None:
+    numbers = [mark for mark, _ in statements() if mark != "-"]
+    assert numbers == [f"{number}." for number in range(1, GUARANTEES + 1)]
