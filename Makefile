@@ -31,7 +31,7 @@ setup: .venv/.stamp node_modules/.stamp ## make .venv and node_modules with the 
 
 build: $(STAMPS)/python $(STAMPS)/node ## build the Python extension into .venv and the Node addon into native/
 
-generate: $(STAMPS)/stubs ## write python/iris/_iris.pyi from the extension's own signatures
+generate: $(STAMPS)/generated ## write docs/operations.md from the typed faces and their docstrings
 
 fmt: .venv/.stamp ## format Rust and Python
 	cargo fmt --all
@@ -80,7 +80,7 @@ ci: ## everything a change must pass, ending with the suites
 	$(MAKE) lint
 	$(MAKE) setup build
 	$(MAKE) generate
-	git diff --exit-code -- python/iris/_iris.pyi
+	git diff --exit-code -- docs/operations.md
 	$(MAKE) types
 	$(MAKE) docs
 	$(MAKE) loom
@@ -104,8 +104,8 @@ $(STAMPS)/node: $(CORE_SOURCES) $(NODE_SOURCES)
 	$(PYTHON) scripts/addon.py
 	@mkdir -p $(STAMPS) && touch $@
 
-$(STAMPS)/stubs: $(STAMPS)/python
-	$(PY) scripts/stubs.py
+$(STAMPS)/generated: $(STAMPS)/python $(FACE_SOURCES) scripts/operations.py
+	$(PY) scripts/operations.py
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/dist: $(STAMPS)/python $(STAMPS)/node $(FACE_SOURCES) scripts/dist.py scripts/smoke.py scripts/smoke.cjs scripts/smoke.mjs scripts/addon.py
