@@ -193,9 +193,7 @@ def test_tests_wait_for_things_and_not_for_time() -> None:
 
 
 def test_nothing_is_stubbed_or_skipped() -> None:
-    rust = offences(
-        r"todo!|unimplemented!|#\[ignore", [name for name in sources() if name.endswith(".rs")]
-    )
+    rust = offences(r"todo!|unimplemented!|#\[ignore", [name for name in sources() if name.endswith(".rs")])
     python = offences(
         r"pytest\.(?:mark\.)?(?:skip|xfail)|unittest\.skip|importorskip",
         [name for name in sources() if name.endswith(".py") and Path(name).name != "test_tidy.py"],
