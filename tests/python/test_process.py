@@ -70,7 +70,8 @@ def test_exit_is_clean_and_quick(state: str) -> None:
 
 def test_fork_is_refused_with_a_clear_error() -> None:
     script = """
-import iris, os, threading
+import iris, os, threading, warnings
+warnings.simplefilter("ignore")  # from 3.12 on a fork with threads is warned of
 rt = iris.Runtime()
 pid = rt.spawn(bytes.upper)
 rt.ask_blocking(pid, b"x")
