@@ -13,7 +13,8 @@ use parking_lot::RwLock;
 use crate::cell::Cell;
 use crate::ready::ReadyQueue;
 use crate::shared::{Shared, WeakShared};
-use crate::turn::{self, Turn};
+use crate::stepper;
+use crate::turn::Turn;
 
 /// Most lanes of one runtime: each is a thread or an event loop of the host.
 pub const LANES_MAX: usize = 4096;
@@ -96,7 +97,7 @@ impl HostedLane {
         let mut slice = Slice::until(deadline);
         while let Some(cell) = self.ready.pop() {
             self.turns.fetch_add(1, Ordering::Relaxed);
-            turn::run(&shared, cell, &self.interrupts, &mut slice);
+            stepper::run(&shared, cell, &self.interrupts, &mut slice);
             if slice.is_over() {
                 return if self.has_work() { Drained::More } else { Drained::Empty };
             }
@@ -109,7 +110,7 @@ impl HostedLane {
         let Some(shared) = self.shared.upgrade() else { return false };
         let Some(cell) = self.ready.pop() else { return false };
         self.turns.fetch_add(1, Ordering::Relaxed);
-        turn::run(
+        stepper::run(
             &shared,
             cell,
             &self.interrupts,

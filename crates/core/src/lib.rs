@@ -54,6 +54,7 @@ mod options;
 mod pull;
 mod ready;
 mod shared;
+mod stepper;
 mod supervisor;
 mod supervisors;
 mod timing;

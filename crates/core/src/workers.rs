@@ -20,7 +20,7 @@ use crate::lane::Slice;
 use crate::ready::ReadyQueue;
 use crate::shared::{Shared, WeakShared};
 use crate::sleep::Sleepers;
-use crate::turn;
+use crate::stepper;
 use crate::watch::{SPARES_MAX, Watch};
 
 /// Turns between two looks at the injected actors: as tokio's, prime, so that it falls into step with no pattern.
@@ -267,7 +267,7 @@ fn help_out(weak: &WeakShared) {
     {
         workers.watch.count_spare_turn();
         // SAFETY: cells live as long as the table, and `shared` keeps the table; a queued cell is in one queue only.
-        turn::run(&shared, unsafe { &*cell }, &workers.interrupts, &mut slice);
+        stepper::run(&shared, unsafe { &*cell }, &workers.interrupts, &mut slice);
     }
     workers.watch.spare_ended();
 }
@@ -293,7 +293,7 @@ fn work(weak: &WeakShared, number: usize, queue: &Worker<Ready>) {
         workers.watch.count_turn(number);
         slice.allow_lingering(LINGERS);
         // SAFETY: cells live as long as the table, and `shared` keeps the table; a queued cell is in one queue only.
-        was_long = turn::run(&shared, unsafe { &*cell }, &workers.interrupts, &mut slice);
+        was_long = stepper::run(&shared, unsafe { &*cell }, &workers.interrupts, &mut slice);
     }
     HERE.set(None);
 }

@@ -1,0 +1,333 @@
+//! Stepper: an owner takes a ready actor through its signals and up to its budget of messages.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::behaviour::{Behaviour, Flow};
+use crate::bounded;
+use crate::cell::{Cell, flag};
+use crate::context::{self, Context};
+use crate::counters::Dropped;
+use crate::details::Signal;
+use crate::ending;
+use crate::exit::{ExitReason, Failure};
+use crate::history::Code;
+use crate::lane::Slice;
+use crate::mailbox::Node;
+use crate::message::{Incoming, Message};
+use crate::pid::Pid;
+use crate::shared::Shared;
+
+/// Messages of one turn after which an empty mailbox is expected to fill again soon.
+const BUSY: u32 = 4;
+/// About half a microsecond.
+const LINGER_SPINS: u32 = 24;
+
+/// Gives the senders a moment to queue more. Without a look at the word, which is theirs meanwhile.
+#[cold]
+fn linger() {
+    for _ in 0..LINGER_SPINS {
+        std::hint::spin_loop();
+    }
+}
+
+/// What the owner meets next.
+pub(crate) enum Next {
+    /// A message to handle.
+    Message(Message),
+    /// The budget is used up; the actor is still owned.
+    Budget,
+    /// The actor is not owned any more: it went idle, waits, moved, or ended.
+    Over,
+}
+
+/// One turn of one actor, by its owner.
+pub(crate) struct Stepper<'a> {
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) cell: &'a Cell,
+    pub(crate) pid: Pid,
+    pub(crate) interrupts: &'a AtomicU32,
+    pub(crate) seen: u32,
+    pub(crate) left: u32,
+    pub(crate) budget: u32,
+    pub(crate) look: bool,
+    /// Looked up once: the flags lie on the line that senders write.
+    pub(crate) bounded: bool,
+}
+
+/// Runs a turn to its end: the actor goes idle, or away, or has used up its turn and goes to the end of its lane's queue,
+/// which is told by true.
+pub(crate) fn run(shared: &Arc<Shared>, cell: &Cell, interrupts: &AtomicU32, slice: &mut Slice) -> bool {
+    let mut stepper = Stepper::new(shared, cell, interrupts);
+    let _entered = context::enter(stepper.pid);
+    loop {
+        let step = catch_unwind(AssertUnwindSafe(|| stepper.handle_messages(slice)));
+        let flow = step.unwrap_or_else(|panic| Some(Flow::Stop(panicked(&*panic))));
+        match flow {
+            None => return false,
+            Some(Flow::Continue) => {
+                shared.schedule_last(cell);
+                return true;
+            }
+            Some(Flow::Suspend) => stepper.suspend(),
+            Some(Flow::Stop(reason)) => {
+                if ending::fail(shared, cell, stepper.pid, reason) {
+                    return false;
+                }
+                stepper.suspend();
+            }
+        }
+    }
+}
+
+pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> ExitReason {
+    let message = panic
+        .downcast_ref::<&'static str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a value that is not text".to_owned());
+    ExitReason::Panic(Arc::new(Failure::new("panic", message)))
+}
+
+impl<'a> Stepper<'a> {
+    fn new(shared: &'a Arc<Shared>, cell: &'a Cell, interrupts: &'a AtomicU32) -> Self {
+        let budget = cell.budget.load(Ordering::Relaxed);
+        let bounded = cell.has(flag::BOUNDED);
+        Self { shared, cell, pid: cell.pid(), interrupts, seen: 0, left: budget, budget, look: true, bounded }
+    }
+
+    fn context(&self) -> Context<'a> {
+        Context { shared: self.shared, cell: self.cell, pid: self.pid }
+    }
+
+    /// Handles messages until something else is to be done: `None` when the actor is not owned any more, `Continue`
+    /// when it should queue again.
+    fn handle_messages(&mut self, slice: &mut Slice) -> Option<Flow> {
+        let context = self.context();
+        loop {
+            let message = match self.next(slice) {
+                Next::Message(message) => message,
+                Next::Budget => return Some(Flow::Continue),
+                Next::Over => return None,
+            };
+            // SAFETY: we own the actor; its behaviour is replaced by `next` alone, which runs after `handle`.
+            let behaviour = unsafe { self.cell.behaviour() }?;
+            match behaviour.handle(&context, message) {
+                Flow::Continue => {
+                    if slice.tick() {
+                        return Some(Flow::Continue);
+                    }
+                }
+                flow => return Some(flow),
+            }
+        }
+    }
+
+    fn suspend(&mut self) {
+        self.cell.raise(flag::SUSPENDED);
+        self.look = true;
+    }
+
+    pub(crate) fn next(&mut self, slice: &mut Slice) -> Next {
+        loop {
+            let interrupts = self.interrupts.load(Ordering::Acquire);
+            if self.look || interrupts != self.seen {
+                self.look = false;
+                self.seen = interrupts;
+                if self.cell.word.is_signalled() && !self.obey_signals() {
+                    return Next::Over;
+                }
+                if self.cell.has(flag::SUSPENDED | flag::ENDING) {
+                    if self.cell.word.try_wait() {
+                        return Next::Over;
+                    }
+                    self.look = true;
+                    continue;
+                }
+            }
+            if self.left == 0 {
+                return Next::Budget;
+            }
+            match self.take() {
+                Some(message) => {
+                    self.left -= 1;
+                    return Next::Message(message);
+                }
+                None if self.is_busy() && slice.may_linger() => linger(),
+                None if self.cell.word.try_idle() => return Next::Over,
+                None => self.look = true,
+            }
+        }
+    }
+
+    /// Whether this turn handled enough messages for more to be expected.
+    fn is_busy(&self) -> bool {
+        self.left + BUSY <= self.budget
+    }
+
+    /// The next message that is to be handled; what is not is counted as dropped.
+    pub(crate) fn take(&mut self) -> Option<Message> {
+        loop {
+            let message = if self.bounded {
+                bounded::take(self.cell, self.pid)?
+            } else {
+                let node = self.take_node()?;
+                let Incoming::User(message) = node.incoming else { continue };
+                self.cell.count_taken(1);
+                if node.generation != self.pid.generation() {
+                    self.shared.drop_message(self.pid, message, Dropped::ActorExited);
+                    continue;
+                }
+                message
+            };
+            if message.is_expired() {
+                self.shared.drop_message(self.pid, message, Dropped::AskExpired);
+                continue;
+            }
+            return Some(message);
+        }
+    }
+
+    fn take_node(&self) -> Option<Box<Node>> {
+        // SAFETY: we own the actor, and the reference ends with this call.
+        let local = unsafe { self.cell.local() };
+        if local.is_empty() {
+            *local = self.cell.word.take();
+        }
+        local.pop()
+    }
+
+    /// Does what the signals say, oldest first; false: the actor is not owned any more.
+    pub(crate) fn obey_signals(&mut self) -> bool {
+        self.cell.word.clear_signal();
+        loop {
+            let signal = self.cell.look_at_details(self.pid, |details| details.signals.pop_front()).flatten();
+            let Some(signal) = signal else { return true };
+            if !self.obey(signal) {
+                return false;
+            }
+        }
+    }
+
+    fn obey(&mut self, signal: Signal) -> bool {
+        let ending = self.cell.has(flag::ENDING);
+        match signal {
+            Signal::ChildrenGone if ending => {
+                ending::finish(self.shared, self.cell, self.pid);
+                return false;
+            }
+            _ if ending => {}
+            Signal::ChildrenGone => {}
+            Signal::Stop => return !ending::end(self.shared, self.cell, self.pid, ExitReason::Killed),
+            Signal::Exit(reason) => return !ending::end(self.shared, self.cell, self.pid, reason),
+            Signal::Swap => return self.swap(),
+            Signal::Restart => return self.restart(),
+            Signal::Resume(number, flow) => return self.resume(number, flow),
+            Signal::System(message) => {
+                return self.call(|behaviour, context| behaviour.system(context, *message));
+            }
+            Signal::Event(event) => return self.call(|behaviour, context| behaviour.event(context, event)),
+        }
+        true
+    }
+
+    /// Calls the behaviour for something that is no message.
+    fn call(&mut self, call: impl FnOnce(&dyn Behaviour, &Context<'_>) -> Flow) -> bool {
+        // SAFETY: we own the actor; the behaviour is not replaced during the call.
+        let Some(behaviour) = (unsafe { self.cell.behaviour() }) else { return true };
+        let context = self.context();
+        let flow = catch_unwind(AssertUnwindSafe(|| call(&**behaviour, &context)))
+            .unwrap_or_else(|panic| Flow::Stop(panicked(&*panic)));
+        self.follow(flow)
+    }
+
+    pub(crate) fn follow(&mut self, flow: Flow) -> bool {
+        match flow {
+            Flow::Continue => {}
+            Flow::Suspend => self.suspend(),
+            Flow::Stop(reason) => {
+                if ending::fail(self.shared, self.cell, self.pid, reason) {
+                    return false;
+                }
+                self.suspend();
+            }
+        }
+        true
+    }
+
+    fn resume(&mut self, number: u64, flow: Flow) -> bool {
+        let current = self.cell.look_at_details(self.pid, |details| {
+            let current = details.suspensions == number && details.cancel.is_some();
+            if current {
+                details.cancel = None;
+            }
+            current
+        });
+        if current != Some(true) {
+            return true;
+        }
+        self.cell.lower(flag::SUSPENDED);
+        self.follow(flow)
+    }
+
+    /// Brings the behaviour into force that the history names.
+    fn swap(&mut self) -> bool {
+        let code = self
+            .cell
+            .look_at_details(self.pid, |details| details.history.as_ref()?.current().cloned())
+            .flatten();
+        match code {
+            Some(Code::Behaviour(behaviour)) => self.adopt(behaviour),
+            _ => true,
+        }
+    }
+
+    /// Begins anew after a failure, or because the supervisor says so.
+    fn restart(&mut self) -> bool {
+        let cancel = self
+            .cell
+            .look_at_details(self.pid, |details| {
+                details.restarts += 1;
+                details.suspensions += 1;
+                details.cancel.take()
+            })
+            .flatten();
+        if let Some(cancel) = cancel {
+            cancel();
+        }
+        self.cell.lower(flag::SUSPENDED);
+        // SAFETY: we own the actor; the clone outlives the replacement.
+        let Some(behaviour) = unsafe { self.cell.behaviour() }.cloned() else { return true };
+        if !behaviour.keeps_children() {
+            ending::stop_children(self.shared, self.cell, self.pid);
+        }
+        let fresh = catch_unwind(AssertUnwindSafe(|| behaviour.restarted()));
+        match fresh {
+            Ok(Ok(None)) => true,
+            Ok(Ok(Some(fresh))) => self.adopt(fresh),
+            Ok(Err(failure)) => self.follow(Flow::Stop(ExitReason::crash(failure))),
+            Err(panic) => self.follow(Flow::Stop(panicked(&*panic))),
+        }
+    }
+
+    /// Changes the behaviour, and the lane with it where it must run elsewhere.
+    fn adopt(&mut self, behaviour: Arc<dyn Behaviour>) -> bool {
+        let lane = behaviour.lane();
+        let wants_system = behaviour.wants_system();
+        drop(self.cell.replace_behaviour(Some(behaviour)));
+        if wants_system {
+            self.cell.raise(flag::SYSTEM);
+        }
+        match lane {
+            Some(lane) if lane != self.cell.lane() => {
+                self.cell.set_lane(lane);
+                // The remaining signals are looked at there: a turn begins with them.
+                let _ = self.cell.word.signal(false);
+                self.shared.schedule(self.cell);
+                false
+            }
+            _ => true,
+        }
+    }
+}
