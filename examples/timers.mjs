@@ -11,7 +11,7 @@ const clock = rt.spawn((message) => {
   rt.cancelTimer(interval)
   rt.stop(clock)
 })
-const interval = rt.sendInterval(clock, 10, 'tick')
+const interval = rt.sendInterval(clock, 100, 'tick')
 rt.sendAfter(clock, 5, 'start')
 
 // > start tick tick

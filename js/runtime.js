@@ -179,13 +179,13 @@ class NodeRuntime {
   // Ending
 
   stop(pid) {
-    const stopped = this.#core.native.stop(args.pidOf(pid))
+    const stopped = this.#hot.stop(args.pidOf(pid))
     this.#core.settleHold()
     return stopped
   }
 
   isAlive(pid) {
-    return this.#core.native.isAlive(args.pidOf(pid))
+    return this.#hot.isAlive(args.pidOf(pid))
   }
 
   async join(pid, seconds, options) {

@@ -6,7 +6,7 @@ const { core } = require('./key.js')
 
 const timers = {
   sendAfter(pid, delayMs, data) {
-    return this[core].native.sendAfter(pidOf(pid), milliseconds(delayMs, 'delayMs'), data)
+    return this[core].hot.sendAfter(pidOf(pid), milliseconds(delayMs, 'delayMs'), data)
   },
 
   sendInterval(pid, intervalMs, data) {
@@ -14,7 +14,7 @@ const timers = {
   },
 
   cancelTimer(id) {
-    return this[core].native.cancelTimer(pidOf(id, 'id'))
+    return this[core].hot.cancelTimer(pidOf(id, 'id'))
   },
 }
 

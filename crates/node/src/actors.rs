@@ -143,18 +143,6 @@ impl Native {
         self.state.check(self.state.runtime.rollback_behavior(pid, steps as usize))
     }
 
-    /// Ends an actor.
-    #[napi]
-    pub fn stop(&self, pid: f64) -> bool {
-        raw::pid_of(pid).is_some_and(|pid| self.state.runtime.stop(pid))
-    }
-
-    /// Whether an actor takes messages.
-    #[napi]
-    pub fn is_alive(&self, pid: f64) -> bool {
-        raw::pid_of(pid).is_some_and(|pid| self.state.runtime.is_alive(pid))
-    }
-
     /// An event with this number tells that the actor is gone; at once where it is.
     #[napi]
     pub fn watch_exit(&self, pid: f64, join: u32) {

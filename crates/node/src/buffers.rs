@@ -1,42 +1,19 @@
 //! Buffers: memory JavaScript fills in place and hands over without copying it.
 //!
 //! The memory is ours; JavaScript sees it through an ArrayBuffer that is detached when the memory is sent, so no view can
-//! write to a message, nor point at freed memory.
+//! write to a message, nor point at freed memory. Whoever receives it sees the same memory again.
 
-use std::cell::UnsafeCell;
-use std::ffi::c_void;
-use std::ptr;
-use std::sync::Arc;
-
-use bytes::Bytes;
 use iris_core::{Error, ErrorKind, Payload};
 use napi::bindgen_prelude::Unknown;
 use napi::{Env, sys};
 use napi_derive::napi;
 
 use crate::errors::Result;
+use crate::memory::{Memory, show};
 use crate::native::Native;
 use crate::parcels::LENGTH_MAX;
 use crate::raw::{self, Keep};
 use crate::shelf::Shelf;
-
-/// Memory of one buffer: written by JavaScript until it is detached, only read afterwards.
-struct Memory(Box<UnsafeCell<[u8]>>);
-
-// SAFETY: JavaScript writes on its own thread and only before the memory is sent; from then on everybody only reads.
-unsafe impl Send for Memory {}
-// SAFETY: as above.
-unsafe impl Sync for Memory {}
-
-/// The memory as a message's bytes.
-struct Sent(Arc<Memory>);
-
-impl AsRef<[u8]> for Sent {
-    fn as_ref(&self) -> &[u8] {
-        // SAFETY: made only when the ArrayBuffer is being detached: nobody writes any more.
-        unsafe { &*self.0.0.get() }
-    }
-}
 
 /// The buffers of one JavaScript environment that were not handed over yet.
 #[napi]
@@ -45,7 +22,7 @@ pub struct Buffers {
 }
 
 struct Open {
-    memory: Arc<Memory>,
+    memory: Memory,
     array_buffer: Keep,
 }
 
@@ -69,26 +46,10 @@ impl Buffers {
     /// Allocates a buffer.
     #[napi]
     pub fn allocate<'a>(&mut self, env: Env, size: u32) -> Result<Allocated<'a>> {
-        let zeros: Box<[u8]> = vec![0; (size as usize).min(LENGTH_MAX)].into_boxed_slice();
-        let length = zeros.len();
-        // SAFETY: `UnsafeCell<[u8]>` has the layout of `[u8]`.
-        let cell = unsafe { Box::from_raw(Box::into_raw(zeros) as *mut UnsafeCell<[u8]>) };
-        let memory = Arc::new(Memory(cell));
-        let data = memory.0.get().cast::<c_void>();
-        let hint = Arc::into_raw(Arc::clone(&memory)).cast_mut().cast();
-        let mut value = ptr::null_mut();
-        // SAFETY: the memory lives until `release`, which gives the count back.
-        let status = unsafe {
-            sys::napi_create_external_arraybuffer(
-                env.raw(),
-                data,
-                length,
-                Some(release),
-                hint,
-                &raw mut value,
-            )
+        let memory = Memory::zeroed((size as usize).min(LENGTH_MAX));
+        let Some(value) = show(env.raw(), memory.clone()) else {
+            return Err(napi::Error::from_reason("this host allows no ArrayBuffers of native memory"));
         };
-        napi::check_status!(status)?;
         let id = self.open.put(Open { memory, array_buffer: Keep::new(env.raw(), value) });
         // SAFETY: the value just made.
         Ok(Allocated { id, array_buffer: unsafe { Unknown::from_raw_unchecked(env.raw(), value) } })
@@ -104,9 +65,8 @@ impl Buffers {
             return Err(state.raise(&Error::new(ErrorKind::NoSuchBuffer, message)));
         };
         let Some(pid) = raw::pid_of(pid) else { return Ok(false) };
-        let payload = Payload::from(Bytes::from_owner(Sent(Arc::clone(&open.memory))));
         // JavaScript does not run between the send and the detaching, so nothing is written to what was sent.
-        if state.runtime.try_send(pid, payload).is_err() {
+        if state.runtime.try_send(pid, Payload::host(open.memory.clone())).is_err() {
             return Ok(false);
         }
         // SAFETY: a value of the current callback.
@@ -114,9 +74,4 @@ impl Buffers {
         drop(self.open.take(id));
         Ok(true)
     }
-}
-
-unsafe extern "C" fn release(_env: raw::Env, _data: *mut c_void, hint: *mut c_void) {
-    // SAFETY: `hint` came from `Arc::into_raw` in `allocate`; Node calls a finalizer once.
-    drop(unsafe { Arc::from_raw(hint.cast::<Memory>().cast_const()) });
 }

@@ -256,6 +256,54 @@ impl Function for Reply {
     }
 }
 
+/// `stop(pid) => boolean`
+pub(crate) struct Stop;
+
+impl Function for Stop {
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let stopped = arguments.pid(0).is_some_and(|pid| state.runtime.stop(pid));
+        Ok(raw::boolean(arguments.env, stopped))
+    }
+}
+
+/// `isAlive(pid) => boolean`
+pub(crate) struct IsAlive;
+
+impl Function for IsAlive {
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let alive = arguments.pid(0).is_some_and(|pid| state.runtime.is_alive(pid));
+        Ok(raw::boolean(arguments.env, alive))
+    }
+}
+
+/// `sendAfter(pid, milliseconds, data) => timer`
+pub(crate) struct SendAfter;
+
+impl Function for SendAfter {
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let payload = arguments.payload(2)?;
+        let pid = arguments.pid(0).ok_or_else(|| Error::no_process(arguments.number(0)))?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked in js/arguments.js"
+        )]
+        let timer = state.runtime.send_after(pid, arguments.number(1) as u64, payload)?;
+        Ok(raw::number(arguments.env, raw::id_number(timer)))
+    }
+}
+
+/// `cancelTimer(timer) => boolean`
+pub(crate) struct CancelTimer;
+
+impl Function for CancelTimer {
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let timer = raw::id_of(arguments.number(0));
+        let cancelled = timer.is_some_and(|timer| state.runtime.cancel_timer(timer));
+        Ok(raw::boolean(arguments.env, cancelled))
+    }
+}
+
 /// `mailboxSize(pid, turn, message) => number`, negative where there is no such actor. Messages that are in the batch
 /// and not begun count: `turn` and `message` say how far JavaScript is.
 pub(crate) struct MailboxSize;

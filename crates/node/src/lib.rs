@@ -17,6 +17,7 @@ mod hot;
 mod inspect;
 mod mail;
 mod makers;
+mod memory;
 mod native;
 mod observed;
 mod parcels;

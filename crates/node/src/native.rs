@@ -80,6 +80,10 @@ impl Native {
         self.add::<hot::Receive>(object, "receive")?;
         self.add::<hot::Reply>(object, "reply")?;
         self.add::<hot::MailboxSize>(object, "mailboxSize")?;
+        self.add::<hot::Stop>(object, "stop")?;
+        self.add::<hot::IsAlive>(object, "isAlive")?;
+        self.add::<hot::SendAfter>(object, "sendAfter")?;
+        self.add::<hot::CancelTimer>(object, "cancelTimer")?;
         self.add::<hot::TurnPid>(object, "turnPid")?;
         // SAFETY: the object just made.
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), object) })

@@ -10,6 +10,7 @@ use napi::sys;
 
 use iris_core::Payload;
 
+use crate::memory;
 use crate::raw::{Env, Keep, Value};
 
 /// Size of a slab: twice Node's own Buffer pool, so that a slab serves 1,000 messages of 16 bytes, and one message that is
@@ -88,7 +89,7 @@ impl Parcels {
     pub(crate) fn put(&mut self, payload: &Payload) -> Place {
         let bytes = payload.as_slice();
         if bytes.len() > SHARED_MAX {
-            return self.put_alone(bytes);
+            return self.put_alone(payload);
         }
         if let Some(slab) = &mut self.slab
             && slab.used + bytes.len() <= SLAB_BYTES
@@ -111,12 +112,15 @@ impl Parcels {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the caller checked the length")]
-    fn put_alone(&mut self, bytes: &[u8]) -> Place {
-        let Some((value, data)) = new_array_buffer(self.env, bytes.len()) else {
-            return Place { offset: 0, size: 0 };
-        };
-        // SAFETY: a fresh ArrayBuffer of this length.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), data.as_ptr(), bytes.len()) };
+    fn put_alone(&mut self, payload: &Payload) -> Place {
+        let bytes = payload.as_slice();
+        let shown = memory::show_payload(self.env, payload).or_else(|| {
+            let (value, data) = new_array_buffer(self.env, bytes.len())?;
+            // SAFETY: a fresh ArrayBuffer of this length.
+            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), data.as_ptr(), bytes.len()) };
+            Some(value)
+        });
+        let Some(value) = shown else { return Place { offset: 0, size: 0 } };
         self.hand_over(value);
         Place { offset: 0, size: bytes.len() as u32 | OWN_PART }
     }

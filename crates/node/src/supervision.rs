@@ -145,15 +145,6 @@ impl Native {
         self.state.check(self.state.runtime.path_supervisor(&path)).map(raw::number_of)
     }
 
-    /// Sends a message later.
-    #[napi]
-    pub fn send_after(&self, pid: f64, delay_ms: f64, data: Unknown<'_>) -> Result<f64> {
-        let state = &self.state;
-        let pid = state.pid(pid)?;
-        let payload = state.check(raw::payload_of(state.env, data.raw()))?;
-        state.check(state.runtime.send_after(pid, whole(delay_ms), payload)).map(raw::id_number)
-    }
-
     /// Sends a message again and again.
     #[napi]
     pub fn send_interval(&self, pid: f64, interval_ms: f64, data: Unknown<'_>) -> Result<f64> {
@@ -161,12 +152,6 @@ impl Native {
         let pid = state.pid(pid)?;
         let payload = state.check(raw::payload_of(state.env, data.raw()))?;
         state.check(state.runtime.send_interval(pid, whole(interval_ms), payload)).map(raw::id_number)
-    }
-
-    /// Cancels a timer.
-    #[napi]
-    pub fn cancel_timer(&self, timer: f64) -> bool {
-        raw::id_of(timer).is_some_and(|timer| self.state.runtime.cancel_timer(timer))
     }
 }
 
