@@ -1,4 +1,4 @@
-"""Every test that docs/semantics.md names exists, every line names one, and all seven guarantees are there."""
+"""What the documents name exists: the tests of docs/semantics.md, the constants and values of docs/operating.md."""
 
 import re
 from functools import cache
@@ -6,6 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SEMANTICS = "docs/semantics.md"
+OPERATING = "docs/operating.md"
 GUARANTEES = 7
 FOLDERS = ("tests", "tests/python", "tests/node", "crates/core/tests", "crates/core/src")
 # `file::test`; names of tests in Node are sentences.
@@ -63,3 +64,17 @@ def test_nothing_that_looks_like_a_reference_is_passed_over() -> None:
 def test_all_guarantees_are_proved() -> None:
     numbers = [mark for mark, _ in statements() if mark != "-"]
     assert numbers == [f"{number}." for number in range(1, GUARANTEES + 1)]
+
+
+def test_every_limit_is_what_the_code_says() -> None:
+    said = re.findall(r"^\| `([A-Z_]+(?:: \w+)? = [^`]+)` \|", text(ROOT / OPERATING), re.MULTILINE)
+    files = [*(ROOT / "crates").glob("*/src/*.rs"), *(ROOT / "js").glob("*.js")]
+    code = "\n".join(text(file) for file in files)
+    constants = {
+        f"{name}{kind} = {value}"
+        for name, kind, value in re.findall(
+            r"const ([A-Z_]+)(?:(: Duration)|: \w+)? = ([^;\n]+);?$", code, re.MULTILINE
+        )
+    }
+    assert len(said) > 30, "the tables of limits are there"
+    assert [line for line in said if line not in constants] == []
