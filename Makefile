@@ -74,7 +74,7 @@ deep: setup build loom ## the long tests: every interleaving, and many more gene
 
 loom: ## model-check the lock-free parts
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=false \
-		cargo test $(CARGO_FLAGS) --release -p iris-core --lib --quiet -- loom
+		cargo test $(CARGO_FLAGS) --release -p iris-core --lib --quiet -- model::
 
 ci: ## everything a change must pass, ending with the suites
 	$(MAKE) lint
