@@ -1,6 +1,8 @@
 // Drain: runs the handlers of ready actors on the JavaScript thread, a batch at a time, and lets the event loop breathe.
 'use strict'
 
+const { AsyncResource } = require('node:async_hooks')
+
 const { describe } = require('./errors.js')
 const f = require('./frame.js')
 const { Slice } = require('./slice.js')
@@ -22,6 +24,10 @@ class Drain {
   #slab
   #part = 0
   #running = false
+  #mail = []
+  /** Handlers run in the async context of the runtime's maker, not of whoever happened to send before a drain. */
+  #context = new AsyncResource('IrisDrain')
+  #runInside = () => this.#run()
   /** No drain came yet in this turn of the event loop. */
   #fresh = true
   /** The slice of this turn of the event loop is over: what is left waits for the next. */
@@ -87,7 +93,10 @@ class Drain {
 
   /** Handles what is there, for what is left of the slice. */
   run() {
-    if (this.#running) return
+    if (!this.#running) this.#context.runInAsyncScope(this.#runInside)
+  }
+
+  #run() {
     this.#running = true
     const hot = this.#hot
     const parts = this.#parts
@@ -221,7 +230,7 @@ class Drain {
     return true
   }
 
-  /** Tells the parts of the binding what happened. Nothing here calls a user's function. */
+  /** Tells the parts of the binding what happened. None of them calls a user's function at once, but for matchers. */
   #events() {
     const frame = this.#frame
     const core = this.#core
@@ -236,7 +245,7 @@ class Drain {
           core.asks.failed(number, frame[at + 2])
           break
         case f.MAIL:
-          core.pulls.mail(number)
+          this.#mail.push(number)
           break
         case f.SLOT_FREE:
           core.handlers.release(number)
@@ -245,6 +254,8 @@ class Drain {
           core.event(frame[at], number, frame[at + 2])
       }
     }
+    // A matcher is a user's function, which may spawn actors with handlers that an event said are not used any more.
+    for (const number of this.#mail.splice(0)) core.pulls.mail(number)
   }
 }
 
