@@ -14,6 +14,8 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 export VIRTUAL_ENV := $(CURDIR)/.venv
 export CARGO_TERM_PROGRESS_WHEN := never
 CARGO_FLAGS ?= --locked
+DEEP_CASES ?= 20000
+DEEP_ROUNDS ?= 5
 
 CORE_SOURCES := $(shell find crates/core/src -name '*.rs') crates/core/Cargo.toml Cargo.toml Cargo.lock
 PY_SOURCES := $(shell find crates/py -name '*.rs') crates/py/Cargo.toml pyproject.toml
@@ -68,9 +70,13 @@ bench: setup build ## measure the speed and memory table of the product
 
 dist: $(STAMPS)/dist ## build wheels, sdist and npm tarballs, install each into an empty place and try it
 
-deep: setup build loom ## the long tests: every interleaving, and many more generated cases
-	PROPTEST_CASES=20000 cargo test $(CARGO_FLAGS) --release -p iris-core --quiet
-	HYPOTHESIS_PROFILE=deep FAST_CHECK_RUNS=2000 IRIS_DEEP=1 $(BIN)/pytest --quiet tests/python
+deep: setup build loom ## the long tests: every interleaving, many more generated cases, each suite again and again
+	PROPTEST_CASES=$(DEEP_CASES) cargo test $(CARGO_FLAGS) --release -p iris-core --quiet
+	for round in {1..$(DEEP_ROUNDS)}; do \
+		cargo test $(CARGO_FLAGS) --release -p iris-core --quiet --tests; \
+		node_modules/.bin/jest --silent; \
+		$(BIN)/pytest --quiet tests/python; \
+	done
 
 loom: ## model-check the lock-free parts
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=false \

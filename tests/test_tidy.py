@@ -157,6 +157,12 @@ def test_modules_of_core_use_only_what_is_below_them() -> None:
     assert wrong == []
 
 
+def test_the_map_shows_every_module_of_core_in_its_part() -> None:
+    rows = re.findall(r"^\| ([a-z][a-z ]+) \| ((?:`\w+` ?)+) \|", text("ARCHITECTURE.md"), re.M)
+    shown = {module: part.capitalize() for part, modules in rows for module in re.findall(r"\w+", modules)}
+    assert shown == {module: part for module, part in core_parts().items() if module != "sync"}
+
+
 def test_error_names_are_equal_in_three_languages() -> None:
     rust = set(re.findall(r'Self::(\w+) => "\1"', text("crates/core/src/error.rs")))
     python = set(re.findall(r'^    kind = "(\w+)"', text("python/iris/errors.py"), re.M))
