@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import random
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import iris
@@ -30,6 +33,90 @@ def test_messages_flow_through_many_swaps_in_order(rt: iris.Runtime) -> None:
     assert [message for _, message in seen] == expected
     versions = [version for version, _ in seen]
     assert versions == sorted(versions)
+
+
+def test_no_message_is_lost_or_doubled_by_crashes_and_swaps(
+    rt: iris.Runtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[int] = []
+
+    def handler(message: bytes) -> None:
+        seen.append(int(message))
+        if int(message) % 50 == 0:
+            raise ValueError("boom")
+
+    async def later(message: bytes) -> None:
+        handler(message)
+
+    supervisor = rt.spawn_supervisor(intensity=1_000, backoff=(0.0, 0.0))
+    pid = rt.start_child(supervisor, lambda: handler, budget=3)
+    with caplog.at_level(logging.CRITICAL, "iris"):
+        for number in range(1, 4_001):
+            assert rt.send(pid, b"%d" % number)
+            if number % 30 == 0:
+                rt.hot_swap(pid, later if number % 60 else handler)
+        eventually(lambda: len(seen) >= 4_000, "all messages")
+    assert seen == list(range(1, 4_001))
+    assert rt.stats()["crashed"] == 80
+
+
+def wild_actors(rt: iris.Runtime) -> list[int]:
+    """Actors of all kinds, some of which crash, block, spill or retire."""
+
+    def handler(message: bytes) -> bytes:
+        if message[0] % 97 == 0:
+            raise ValueError("boom")
+        return message
+
+    async def later(message: bytes) -> bytes:
+        return handler(message)
+
+    def function(mailbox: iris.Mailbox) -> None:
+        while (message := mailbox.recv()) is not None:
+            if isinstance(message, bytes) and message[0] % 5 == 0:
+                mailbox.reply(message, b"answer")
+
+    supervisor = rt.spawn_supervisor(intensity=1_000_000, backoff=(0.0, 0.001))
+    pids = [rt.start_child(supervisor, lambda: handler) for _ in range(5)]
+    pids += [rt.start_child(supervisor, lambda: function, kind="pull") for _ in range(3)]
+    for policy in ("dropnew", "dropold", "spill", "block"):
+        pids.append(rt.spawn_py_handler_bounded(handler, 7, 3))
+        rt.set_overflow_policy(pids[-1], policy)
+    pids += [rt.spawn(make) for make in (handler, later) for _ in range(5)]
+    return [*pids, rt.spawn_virtual(handler, 10, 5), rt.spawn_observed_handler()]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_counters_balance_whatever_happens(
+    rt: iris.Runtime, seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    pids = wild_actors(rt)
+
+    def act(chance: random.Random) -> None:
+        for _ in range(1_500):
+            pid, data = chance.choice(pids), bytes([chance.randrange(256)]) * chance.choice([1, 40, 3_000])
+            with suppress(iris.IrisError):
+                chance.choice(
+                    [
+                        lambda pid=pid, data=data: rt.send(pid, data),
+                        lambda pid=pid, data=data: rt.send_many(pid, [data] * 10),
+                        lambda pid=pid, data=data: rt.ask_blocking(pid, data, timeout=0.001),
+                        lambda pid=pid, data=data: rt.send_after(pid, 1, data),
+                        lambda pid=pid: rt.stop(pid) if chance.random() < 0.02 else rt.get_messages(pid),
+                    ]
+                )()
+
+    with caplog.at_level(logging.CRITICAL, "iris"):
+        actors = [threading.Thread(target=act, args=(random.Random(seed * 7 + n),)) for n in range(3)]
+        for thread in actors:
+            thread.start()
+        for thread in actors:
+            thread.join()
+        eventually(lambda: rt.stats()["timers"] == 0, "the last timer")
+        eventually(lambda: all(not rt.mailbox_size(pid) for pid in pids[:-1]), "the queues to be handled")
+    stats = rt.stats()
+    assert stats["sent"] == stats["handled"] + stats["queued"] + sum(stats["dropped"].values())
+    assert stats["queued"] == (rt.mailbox_size(pids[-1]) or 0)
 
 
 def test_push_handlers_hear_no_notices(rt: iris.Runtime, inbox: Inbox) -> None:
