@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 
 use crate::error::Error;
 use crate::payload::Payload;
+use crate::quietly::quietly;
 use crate::shared::WeakShared;
 
 /// What is called with an ask's outcome, once, on the thread that answers.
@@ -52,7 +53,7 @@ impl AskState {
     pub(crate) fn complete(&self, outcome: Result<Payload, Error>) -> bool {
         match self.close() {
             Some(completion) => {
-                completion(outcome);
+                quietly("the completion of an ask", || completion(outcome));
                 true
             }
             None => false,
@@ -61,7 +62,10 @@ impl AskState {
 
     /// Ends it without an outcome: the caller went away.
     pub(crate) fn cancel(&self) -> bool {
-        self.close().is_some()
+        let completion = self.close();
+        let open = completion.is_some();
+        quietly("the drop of an ask", || drop(completion));
+        open
     }
 }
 

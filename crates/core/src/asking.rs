@@ -67,6 +67,9 @@ impl Runtime {
         let reply = Reply::new(Arc::clone(&state), pid);
         let message = Message::with_extra(payload, Some(reply), options.context);
         if let Err((refusal, mut message)) = self.shared().deliver(pid, message) {
+            if refusal == Refusal::WouldBlock {
+                message = self.shared().refuse_full(pid, message);
+            }
             let error = match refusal {
                 Refusal::NoProcess => Error::no_process(pid),
                 Refusal::Full | Refusal::WouldBlock => {

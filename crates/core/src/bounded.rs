@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::cell::Cell;
-use crate::message::Message;
+use crate::counters::Dropped;
+use crate::message::{Incoming, Message};
 use crate::options::Bounds;
 use crate::overflow::{Admission, Overflow};
 use crate::payload::Payload;
 use crate::pid::Pid;
+use crate::shared::Shared;
 use crate::spill::Spill;
 
 /// The queue of a bounded mailbox.
@@ -26,6 +28,10 @@ pub(crate) struct Bounded {
     bytes: usize,
     spill: Option<Spill>,
     room: Arc<Room>,
+    /// Length of the message that last found no room and whose sender may wait.
+    wanted: usize,
+    /// Spilled messages that could not be read back and are not counted yet.
+    lost: usize,
 }
 
 /// Where senders wait for room.
@@ -53,10 +59,19 @@ pub(crate) enum Offer {
 
 impl Bounded {
     pub(crate) fn new(bounds: Bounds, policy: Overflow) -> Self {
-        Self { bounds, policy, queue: VecDeque::new(), bytes: 0, spill: None, room: Arc::default() }
+        Self {
+            bounds,
+            policy,
+            queue: VecDeque::new(),
+            bytes: 0,
+            spill: None,
+            room: Arc::default(),
+            wanted: 0,
+            lost: 0,
+        }
     }
 
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty() && self.spill.as_ref().is_none_or(|spill| spill.len() == 0)
     }
 
@@ -65,7 +80,7 @@ impl Bounded {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.queue.len() >= self.bounds.messages || self.bytes >= self.bounds.bytes
+        !self.queue.is_empty() && !self.fits(self.wanted)
     }
 
     pub(crate) fn offer(&mut self, message: Message) -> Offer {
@@ -93,7 +108,10 @@ impl Bounded {
                 Offer::TakenFor(dropped)
             }
             Admission::Refuse => Offer::Full(message),
-            Admission::Wait => Offer::WouldBlock(message),
+            Admission::Wait => {
+                self.wanted = length;
+                Offer::WouldBlock(message)
+            }
             Admission::Redirect(target) => Offer::Redirect(target, message),
             Admission::Spill => self.spill(message),
         }
@@ -143,6 +161,7 @@ impl Bounded {
         while let Some(spill) = &mut self.spill
             && spill.len() > 0
             && self.queue.len() < self.bounds.messages
+            && (self.queue.is_empty() || self.bytes < self.bounds.bytes)
         {
             match spill.pop() {
                 Ok(Some(bytes)) => {
@@ -152,12 +171,18 @@ impl Bounded {
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    tracing::error!(%error, "spilled messages cannot be read back");
+                    tracing::error!(%error, lost = spill.len(), "spilled messages cannot be read back");
+                    self.lost += spill.len();
                     self.spill = None;
                 }
             }
         }
         message.or_else(|| self.pop_queue())
+    }
+
+    /// How many spilled messages were lost since it was last asked.
+    pub(crate) fn take_lost(&mut self) -> usize {
+        std::mem::take(&mut self.lost)
     }
 
     fn push_front(&mut self, message: Message) {
@@ -179,19 +204,37 @@ impl Room {
 }
 
 /// Owner: takes the oldest message.
-pub(crate) fn take(cell: &Cell, pid: Pid) -> Option<Message> {
-    let (message, room) = cell
-        .look_at_details(pid, |details| {
-            let bounded = details.bounded.as_mut()?;
-            let message = bounded.pop()?;
-            cell.count_taken_beside_senders(1);
-            Some((message, bounded.room.is_wanted().then(|| bounded.room())))
-        })
-        .flatten()?;
+pub(crate) fn take(shared: &Shared, cell: &Cell, pid: Pid) -> Option<Message> {
+    let taken = cell.look_at_details(pid, |details| {
+        let bounded = details.bounded.as_mut()?;
+        let message = bounded.pop();
+        let lost = std::mem::take(&mut bounded.lost);
+        cell.count_taken_beside_senders(lost as u64 + u64::from(message.is_some()));
+        Some((message, lost, bounded.room.is_wanted().then(|| bounded.room())))
+    });
+    let (message, lost, room) = taken.flatten()?;
+    for _ in 0..lost {
+        shared.counters.drop_one(Dropped::ActorExited);
+    }
     if let Some(room) = room {
         room.announce();
     }
-    Some(message)
+    if message.is_none() {
+        drop_strays(shared, cell, pid);
+    }
+    message
+}
+
+/// Owner: drops what was sent to an earlier, unbounded actor of the slot by a sender that had looked it up before it
+/// ended.
+fn drop_strays(shared: &Shared, cell: &Cell, pid: Pid) {
+    let mut strays = cell.word.take();
+    while let Some(node) = strays.pop() {
+        if let Incoming::User(message) = node.incoming {
+            cell.count_taken_beside_senders(1);
+            shared.drop_message(pid, message, Dropped::ActorExited);
+        }
+    }
 }
 
 /// Owner: whether nothing is queued. What comes later pokes the word.

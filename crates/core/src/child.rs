@@ -98,13 +98,23 @@ pub(crate) struct Child {
     pub(crate) attempts: u32,
     pub(crate) restarted_at: Option<Instant>,
     /// It is gone and counts as live until its successor is there, or none will be.
-    pub(crate) held: bool,
+    pub(crate) hold: Option<Hold>,
 }
 
-impl Child {
-    /// It will not be replaced, or is.
-    pub(crate) fn release(&mut self, shared: &Shared) {
-        if std::mem::take(&mut self.held) {
+/// One more live actor in the runtime's count, until this goes.
+#[derive(Debug)]
+pub(crate) struct Hold(WeakShared);
+
+impl Hold {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        shared.counters.hold_live();
+        Self(WeakShared::new(shared))
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.upgrade() {
             shared.counters.release_live();
         }
     }

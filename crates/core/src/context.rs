@@ -91,12 +91,13 @@ pub struct Suspension {
 
 impl Suspension {
     pub(crate) fn new(shared: &Arc<Shared>, cell: &Cell, pid: Pid, cancel: Box<dyn FnOnce() + Send>) -> Self {
-        let number = cell.with_details(pid, |details| {
+        let suspended = cell.with_details(pid, |details| {
             details.suspensions += 1;
-            details.cancel = Some(cancel);
-            details.suspensions
+            (details.suspensions, details.cancel.replace(cancel))
         });
-        Self { shared: WeakShared::new(shared), pid, number: number.unwrap_or(0), resumed: false }
+        let (number, before) = suspended.unwrap_or((0, None));
+        drop(before);
+        Self { shared: WeakShared::new(shared), pid, number, resumed: false }
     }
 
     /// The suspended actor.

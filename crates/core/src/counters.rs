@@ -7,6 +7,8 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use crate::quietly::quietly;
+
 /// Why a message was not delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dropped {
@@ -71,7 +73,7 @@ impl Counters {
         if self.live.fetch_sub(1, Ordering::AcqRel) == 1
             && let Some(on_empty) = self.on_empty.get()
         {
-            on_empty();
+            quietly("on_empty", on_empty);
         }
     }
 

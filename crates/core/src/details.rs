@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::behaviour::Flow;
 use crate::bounded::Bounded;
 use crate::exit::ExitReason;
+use crate::future::Task;
 use crate::history::History;
 use crate::message::{Incoming, SystemMessage};
 use crate::options::ChildSpec;
@@ -38,6 +39,8 @@ pub(crate) enum Signal {
     System(Box<SystemMessage>),
     /// The last child is gone, or was waited for long enough.
     ChildrenGone,
+    /// The future of an async handler has something to do.
+    Poll(Arc<Task>),
     /// An event of the runtime's own parts.
     Event(Box<dyn Any + Send>),
 }

@@ -9,7 +9,6 @@
 //!
 //! All of it runs on the thread that owns the actor, and calls no user code but the drop of the behaviour.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -20,6 +19,7 @@ use crate::exit::ExitReason;
 use crate::mailbox::List;
 use crate::message::{Incoming, SystemKind, SystemMessage};
 use crate::pid::Pid;
+use crate::quietly::quietly;
 use crate::shared::Shared;
 use crate::supervisor::Event;
 use crate::table::Table;
@@ -56,7 +56,7 @@ pub(crate) fn end(shared: &Arc<Shared>, cell: &Cell, pid: Pid, reason: ExitReaso
     cell.word.close();
     let cancel = cell.look_at_details(pid, |details| details.cancel.take()).flatten();
     if let Some(cancel) = cancel {
-        cancel();
+        quietly("a cancellation", cancel);
     }
     let has_children = cell.look_at_details(pid, |details| !details.children.is_empty()).unwrap_or(false);
     if !has_children {
@@ -111,9 +111,7 @@ fn finalize(shared: &Arc<Shared>, cell: &Cell, pid: Pid, reason: &ExitReason) {
         forget_names(shared, pid, details);
     }
     drop_queued(shared, cell, pid);
-    if catch_unwind(AssertUnwindSafe(|| drop(behaviour))).is_err() {
-        tracing::error!(pid = pid.get(), "a behaviour panicked while it was dropped");
-    }
+    quietly("the drop of a behaviour", || drop(behaviour));
     if cell.has(flag::TIMERS) {
         shared.timing.cancel_of(pid);
     }
@@ -167,6 +165,10 @@ fn drop_kept(shared: &Shared, cell: &Cell, pid: Pid, details: &mut Details) {
         cell.count_taken_beside_senders(1);
         shared.drop_message(pid, message, Dropped::ActorExited);
     }
+    for _ in 0..bounded.take_lost() {
+        cell.count_taken_beside_senders(1);
+        shared.counters.drop_one(Dropped::ActorExited);
+    }
     bounded.room().announce();
 }
 
@@ -178,7 +180,10 @@ fn tell_others(shared: &Arc<Shared>, pid: Pid, reason: &ExitReason, details: Det
         }
     }
     for (monitor, watcher) in details.monitors {
-        shared.monitors.remove(&monitor);
+        if shared.monitors.remove(&monitor).is_none() {
+            // It was taken back a moment ago: whoever did was told that it is silent.
+            continue;
+        }
         if let Some(cell) = shared.table.get(watcher) {
             cell.look_at_details(watcher, |details| details.monitoring.remove(&monitor));
             shared.tell(watcher, SystemMessage::exited(SystemKind::Down, pid, reason, Some(monitor)));
@@ -189,6 +194,10 @@ fn tell_others(shared: &Arc<Shared>, pid: Pid, reason: &ExitReason, details: Det
         if let Some(cell) = shared.table.get(target) {
             cell.look_at_details(target, |details| details.monitors.remove(&monitor));
         }
+    }
+    // A child that came while its parent ended.
+    for child in details.children.into_values().rev() {
+        shared.stop(child, ExitReason::Killed);
     }
     if let Some(waiter) = details.waiter {
         waiter.wake();
@@ -205,12 +214,11 @@ fn tell_others(shared: &Arc<Shared>, pid: Pid, reason: &ExitReason, details: Det
         }
     }
     if let Some(spec) = details.restarted_by {
-        let event = Event::Exited { pid, reason: reason.clone(), held: false };
+        let event = Event::Exited { pid, reason: reason.clone(), hold: None };
         shared.signal(spec.supervisor, Signal::Event(Box::new(event)));
     }
     for hook in details.exit_hooks.into_values() {
-        if catch_unwind(AssertUnwindSafe(|| hook(pid, reason))).is_err() {
-            tracing::error!(pid = pid.get(), "an exit hook panicked");
-        }
+        quietly("an exit hook", || hook(pid, reason));
     }
+    quietly("the drop of earlier code", || drop((details.history, details.swapped, details.cancel)));
 }

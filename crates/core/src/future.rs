@@ -4,8 +4,8 @@
 //! thread. A future that needs a reactor (tokio's timers and sockets) is to be spawned on that reactor and awaited
 //! through its handle, as everywhere outside of the reactor's own threads.
 
-use std::any::Any;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +25,7 @@ use crate::payload::Payload;
 use crate::pid::Pid;
 use crate::runtime::Runtime;
 use crate::shared::WeakShared;
+use crate::stepper::panicked;
 
 type Running = Pin<Box<dyn Future<Output = Flow> + Send>>;
 
@@ -63,21 +64,10 @@ where
         *task.suspension.lock() = Some(suspension);
         Flow::Suspend
     }
-
-    fn event(&self, _: &Context<'_>, event: Box<dyn Any + Send>) -> Flow {
-        let Ok(task) = event.downcast::<Arc<Task>>() else { return Flow::Continue };
-        task.woken.store(false, Ordering::Release);
-        if let Some(flow) = task.poll()
-            && let Some(suspension) = task.suspension.lock().take()
-        {
-            suspension.resume(flow);
-        }
-        Flow::Continue
-    }
 }
 
 /// One message that an async handler works on.
-struct Task {
+pub(crate) struct Task {
     shared: WeakShared,
     pid: Pid,
     future: Mutex<Option<Running>>,
@@ -86,6 +76,15 @@ struct Task {
 }
 
 impl Task {
+    /// Owner: polls the future again. What it was suspended for, and how it goes on, once it is done.
+    pub(crate) fn run(self: &Arc<Self>) -> Option<(Suspension, Flow)> {
+        self.woken.store(false, Ordering::Release);
+        let polled = catch_unwind(AssertUnwindSafe(|| self.poll()));
+        let flow = polled.unwrap_or_else(|panic| Some(Flow::Stop(panicked(&*panic))))?;
+        let suspension = self.suspension.lock().take()?;
+        Some((suspension, flow))
+    }
+
     /// Polls the future in its actor's turn; its outcome once it is there.
     fn poll(self: &Arc<Self>) -> Option<Flow> {
         let waker = Waker::from(Arc::clone(self));
@@ -107,7 +106,7 @@ impl Wake for Task {
         }
         if let Some(shared) = self.shared.upgrade() {
             let pid = self.pid;
-            shared.signal(pid, Signal::Event(Box::new(self)));
+            shared.signal(pid, Signal::Poll(self));
         }
     }
 }

@@ -39,23 +39,24 @@ impl History {
         self.versions.back().map(|(_, code)| code)
     }
 
-    /// Brings new code into force and forgets the oldest beyond [`HISTORY_MAX`]. Returns its version.
-    pub(crate) fn push(&mut self, code: Code) -> u32 {
+    /// Brings new code into force and forgets the oldest beyond [`HISTORY_MAX`]. Returns its version, and what is
+    /// forgotten, to be dropped where that may run code of users.
+    pub(crate) fn push(&mut self, code: Code) -> (u32, Option<Code>) {
         let version = self.version() + 1;
         self.versions.push_back((version, code));
-        if self.versions.len() > HISTORY_MAX {
-            self.versions.pop_front();
-        }
-        version
+        let is_full = self.versions.len() > HISTORY_MAX;
+        let forgotten = if is_full { self.versions.pop_front() } else { None };
+        (version, forgotten.map(|(_, code)| code))
     }
 
-    /// Takes the newest `steps` versions out of force. `None`, and no change, where that many are not kept.
-    pub(crate) fn roll_back(&mut self, steps: usize) -> Option<u32> {
+    /// Takes the newest `steps` versions out of force: what is in force then, and what is forgotten. `None`, and no
+    /// change, where that many are not kept.
+    pub(crate) fn roll_back(&mut self, steps: usize) -> Option<(u32, VecDeque<(u32, Code)>)> {
         if steps >= self.versions.len() {
             return None;
         }
-        self.versions.truncate(self.versions.len() - steps);
-        Some(self.version())
+        let forgotten = self.versions.split_off(self.versions.len() - steps);
+        Some((self.version(), forgotten))
     }
 
     /// How many steps back can be taken.
@@ -82,11 +83,11 @@ mod tests {
     #[test]
     fn versions_count_up_and_roll_back() {
         let mut history = History::new(code("a"));
-        assert_eq!(history.push(code("b")), 2);
-        assert_eq!(history.push(code("c")), 3);
-        assert_eq!(history.roll_back(2), Some(1));
+        assert_eq!(history.push(code("b")).0, 2);
+        assert_eq!(history.push(code("c")).0, 3);
+        assert_eq!(history.roll_back(2).map(|(version, _)| version), Some(1));
         assert_eq!(current(&history), "a");
-        assert_eq!(history.roll_back(1), None);
+        assert!(history.roll_back(1).is_none());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod error;
 mod exit;
 mod payload;
 mod pid;
+mod quietly;
 
 // Pure decisions
 mod backoff;

@@ -234,6 +234,12 @@ impl Word {
     }
 }
 
+impl Drop for Word {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
+}
+
 /// Messages taken from a word, oldest first.
 pub(crate) struct List {
     first: *mut Node,

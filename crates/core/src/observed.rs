@@ -1,5 +1,6 @@
 //! Observed actors: no handler; what they get is kept until somebody reads it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::cell::{Cell, flag};
@@ -19,8 +20,7 @@ impl Runtime {
         let cell = self.observed(pid)?;
         let taken = cell.with_details(pid, |details| {
             collect(self, cell, pid, details);
-            let users = details.kept.iter().filter(|kept| matches!(kept, Incoming::User(_))).count();
-            cell.count_taken(users as u64);
+            cell.count_taken(users(&details.kept));
             details.kept.drain(..).collect()
         });
         taken.ok_or_else(|| Error::no_process(pid))
@@ -40,33 +40,17 @@ impl Runtime {
         let cell = self.observed(pid)?;
         let kept = cell.with_details(pid, |details| {
             collect(self, cell, pid, details);
+            cell.count_taken(users(&details.kept));
             std::mem::take(&mut details.kept)
         });
-        let mut kept = kept.ok_or_else(|| Error::no_process(pid))?;
-        let mut found = Ok(None);
-        for place in 0..kept.len() {
-            match matcher(&kept[place]) {
-                Ok(false) => {}
-                Ok(true) => {
-                    found = Ok(kept.remove(place));
-                    break;
-                }
-                Err(error) => {
-                    found = Err(error);
-                    break;
-                }
+        let kept = kept.ok_or_else(|| Error::no_process(pid))?;
+        let mut reading = Reading { runtime: self, cell, pid, kept };
+        for place in 0..reading.kept.len() {
+            if matcher(&reading.kept[place])? {
+                return Ok(reading.kept.remove(place));
             }
         }
-        let mut kept = Some(kept);
-        cell.with_details(pid, |details| {
-            let mut kept = kept.take().unwrap_or_default();
-            kept.append(&mut details.kept);
-            details.kept = kept;
-            if let Ok(Some(Incoming::User(_))) = &found {
-                cell.count_taken(1);
-            }
-        });
-        found
+        Ok(None)
     }
 
     /// Wakes the waiter once, when an observed actor next gets something or ends. At once where something is there.
@@ -104,7 +88,36 @@ fn collect(runtime: &Runtime, cell: &Cell, pid: Pid, details: &mut Details) {
                 cell.count_taken(1);
                 runtime.shared().drop_message(pid, message, Dropped::ActorExited);
             }
+            Incoming::System(_) if node.generation != pid.generation() => {}
             incoming => details.kept.push_back(incoming),
+        }
+    }
+}
+
+fn users(kept: &VecDeque<Incoming>) -> u64 {
+    kept.iter().filter(|kept| matches!(kept, Incoming::User(_))).count() as u64
+}
+
+/// What a reader took out to look at. It goes back when the reader is done, however that comes about.
+struct Reading<'a> {
+    runtime: &'a Runtime,
+    cell: &'a Cell,
+    pid: Pid,
+    kept: VecDeque<Incoming>,
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        let kept = &mut self.kept;
+        self.cell.with_details(self.pid, |details| {
+            self.cell.count_put_back(users(kept));
+            kept.append(&mut details.kept);
+            std::mem::swap(kept, &mut details.kept);
+        });
+        for incoming in self.kept.drain(..) {
+            if let Incoming::User(message) = incoming {
+                self.runtime.shared().drop_message(self.pid, message, Dropped::ActorExited);
+            }
         }
     }
 }

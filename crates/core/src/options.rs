@@ -87,6 +87,11 @@ impl SpawnOptions {
         {
             return Err(Error::invalid("a mailbox's capacity must be at least 1"));
         }
+        if self.parent.is_some() && self.supervisor.is_some() {
+            return Err(Error::invalid(
+                "an actor ends with its parent or with its supervisor, not with both",
+            ));
+        }
         Ok(())
     }
 }

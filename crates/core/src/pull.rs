@@ -111,15 +111,20 @@ impl PullMailbox {
         if self.cell().word.is_signalled() {
             self.obey_signals();
         }
-        if self.stopped.is_some() {
+        if self.stopped.is_some() || self.restart {
             return Received::Stopped;
         }
         if let Some(notice) = self.notices.pop_front() {
             return Received::Message(notice);
         }
-        if let Some(message) = self.stash.pop_front() {
+        while let Some(stashed) = self.stash.pop_front() {
             self.count_taken();
-            return Received::Message(message);
+            match stashed {
+                Incoming::User(message) if message.is_expired() => {
+                    self.shared.drop_message(self.pid, message, Dropped::AskExpired);
+                }
+                stashed => return Received::Message(stashed),
+            }
         }
         match self.take() {
             Some(message) => {
@@ -152,7 +157,7 @@ impl PullMailbox {
         matcher: &mut dyn FnMut(&Incoming) -> Result<bool, E>,
     ) -> Result<Received, E> {
         self.obey_signals();
-        if self.stopped.is_some() {
+        if self.stopped.is_some() || self.restart {
             return Ok(Received::Stopped);
         }
         while let Some(message) = self.take() {
@@ -210,8 +215,7 @@ impl PullMailbox {
         }
         if self.stopped.is_none() {
             if std::mem::take(&mut self.restart) {
-                ending::stop_children(&self.shared, self.cell(), self.pid);
-                return Finish::Restarted(self);
+                return self.restarted();
             }
             if ending::asks_supervisor(&self.shared, self.cell(), self.pid, &reason) {
                 return self.resumed();
@@ -229,8 +233,7 @@ impl PullMailbox {
             return Finish::Ended;
         }
         if std::mem::take(&mut self.restart) {
-            ending::stop_children(&self.shared, self.cell(), self.pid);
-            return Finish::Restarted(self);
+            return self.restarted();
         }
         Finish::Waiting(self)
     }
@@ -243,7 +246,7 @@ impl PullMailbox {
     fn take(&mut self) -> Option<Message> {
         loop {
             let message = if self.bounded {
-                let message = bounded::take(self.cell(), self.pid)?;
+                let message = bounded::take(&self.shared, self.cell(), self.pid)?;
                 // Counted when it is given out.
                 self.cell().count_put_back_beside_senders(1);
                 message
@@ -283,19 +286,25 @@ impl PullMailbox {
                 Some(Signal::System(message)) => self.notices.push_back(Incoming::System(message)),
                 Some(Signal::Restart) => self.restart = true,
                 Some(Signal::Swap) => self.swap(),
-                Some(Signal::Resume(..) | Signal::ChildrenGone | Signal::Event(_)) => {}
+                Some(Signal::Resume(..) | Signal::ChildrenGone | Signal::Poll(_) | Signal::Event(_)) => {}
             }
         }
     }
 
     fn swap(&mut self) {
-        self.cell().look_at_details(self.pid, |details| {
-            if let Some(Code::Function(function)) =
-                details.history.as_ref().and_then(|history| history.current())
-            {
-                details.swapped = Some(Arc::clone(function));
+        let before = self.cell().look_at_details(self.pid, |details| {
+            match details.history.as_ref().and_then(|history| history.current()) {
+                Some(Code::Function(function)) => details.swapped.replace(Arc::clone(function)),
+                _ => None,
             }
         });
+        drop(before);
+    }
+
+    fn restarted(self) -> Finish {
+        self.cell().look_at_details(self.pid, |details| details.restarts += 1);
+        ending::stop_children(&self.shared, self.cell(), self.pid);
+        Finish::Restarted(self)
     }
 
     /// Ends the actor. What is still to be waited for is waited for by the workers.
@@ -303,15 +312,19 @@ impl PullMailbox {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        self.cell().word.close();
+        // A wait that was dropped may have left the actor idle; a sender that activated it since wakes us alone.
+        let _ = self.cell().word.try_claim();
         for incoming in std::mem::take(&mut self.stash) {
             if let Incoming::User(message) = incoming {
                 self.count_taken();
                 self.shared.drop_message(self.pid, message, Dropped::ActorExited);
             }
         }
-        self.cell().set_lane(LaneId::WORKERS);
-        self.cell().lower(flag::PULL);
+        self.cell().with_details(self.pid, |_| {
+            self.cell().word.close();
+            self.cell().set_lane(LaneId::WORKERS);
+            self.cell().lower(flag::PULL);
+        });
         if !ending::end(&self.shared, self.cell(), self.pid, reason) {
             self.shared.schedule(self.cell());
         }

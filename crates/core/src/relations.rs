@@ -2,6 +2,7 @@
 
 use crate::cell::Cell;
 use crate::error::{Error, ErrorKind, Result};
+use crate::paths;
 use crate::pid::Pid;
 use crate::runtime::Runtime;
 
@@ -48,11 +49,12 @@ impl Runtime {
     /// # Errors
     /// `NameTaken` by another live actor; `NoProcess`; `InvalidArgument` for a path that is not well formed.
     pub fn register_path(&self, path: &str, pid: Pid) -> Result<()> {
+        let path = paths::normalised(path)?;
         let cell = self.shared().cell(pid)?;
         let registered = cell.with_details(pid, |details| {
-            self.shared().paths.register(path, pid)?;
-            if !details.paths.iter().any(|known| known == path) {
-                details.paths.push(path.to_owned());
+            self.shared().paths.register(&path, pid)?;
+            if !details.paths.contains(&path) {
+                details.paths.push(path);
             }
             Ok(())
         });
@@ -61,11 +63,12 @@ impl Runtime {
 
     /// Takes a path back. False: nobody had it.
     pub fn unregister_path(&self, path: &str) -> bool {
-        let Some(pid) = self.whereis_path(path) else { return false };
+        let Ok(path) = paths::normalised(path) else { return false };
+        let Some(pid) = self.whereis_path(&path) else { return false };
         let Some(cell) = self.shared().table.get(pid) else { return false };
         cell.look_at_details(pid, |details| {
-            details.paths.retain(|known| known != path);
-            self.shared().paths.remove(path, pid)
+            details.paths.retain(|known| *known != path);
+            self.shared().paths.remove(&path, pid)
         })
         .unwrap_or(false)
     }
@@ -136,10 +139,11 @@ impl Runtime {
         self.shared().monitors.insert(id, (target, watcher));
         let watching = watcher_cell.with_details(watcher, |details| details.monitoring.insert(id, target));
         let watched = target_cell.with_details(target, |details| details.monitors.insert(id, watcher));
-        if watching.is_some() && watched.is_some() {
+        if watching.is_some() && watched.is_some() && self.shared().monitors.contains_key(&id) {
             return Ok(id);
         }
         self.demonitor(id);
+        target_cell.look_at_details(target, |details| details.monitors.remove(&id));
         Err(Error::no_process(if watched.is_none() { target } else { watcher }))
     }
 

@@ -116,7 +116,7 @@ impl Runtime {
         loop {
             match self.shared.try_send(pid, payload) {
                 Err(SendError { refusal: Refusal::WouldBlock, payload: back }) => {
-                    if context::current().is_some() {
+                    if self.is_in_handler() {
                         return Err(self.give_up(pid, back));
                     }
                     self.shared.wait_for_room(pid, Duration::MAX);
@@ -125,6 +125,12 @@ impl Runtime {
                 outcome => return outcome,
             }
         }
+    }
+
+    /// Whether a push handler of this runtime runs on this thread: it must not wait for what may be queued behind it.
+    fn is_in_handler(&self) -> bool {
+        let current = context::current().and_then(|pid| self.shared.table.get(pid));
+        current.is_some_and(|cell| !cell.has(flag::PULL))
     }
 
     /// Counts a message that would have had to wait for room and does not.
@@ -149,13 +155,22 @@ impl Runtime {
             .map_err(|(refusal, message)| SendError { refusal, payload: message.into_payload() })
     }
 
-    /// Sends several messages in order and tells how many were accepted; the first refused one ends the call.
+    /// Sends several messages in order, without waiting, and tells how many were accepted; the first refused one ends
+    /// the call.
     pub fn send_many(&self, pid: Pid, payloads: impl IntoIterator<Item = Payload>) -> usize {
-        payloads
-            .into_iter()
-            .take_while(|_| true)
-            .map_while(|payload| self.try_send(pid, payload).ok())
-            .count()
+        let mut accepted = 0;
+        for payload in payloads {
+            match self.try_send(pid, payload) {
+                Ok(()) => accepted += 1,
+                Err(refused) => {
+                    if refused.refusal == Refusal::WouldBlock {
+                        self.give_up(pid, refused.payload);
+                    }
+                    break;
+                }
+            }
+        }
+        accepted
     }
 
     /// Waits until a full mailbox has room, or its actor is gone. False: the time is over.
@@ -211,9 +226,13 @@ impl Runtime {
         taken.flatten().is_some()
     }
 
-    /// Blocks until the actor has ended. False: the time is over. True at once for a pid that no actor has.
+    /// Blocks until the actor has ended. False: the time is over. True at once for a pid that no actor has; false at once
+    /// for the actor that asks.
     #[must_use]
     pub fn join(&self, pid: Pid, timeout: Option<Duration>) -> bool {
+        if context::current() == Some(pid) {
+            return false;
+        }
         let slot = Arc::new((Mutex::new(false), Condvar::new()));
         let told = Arc::clone(&slot);
         let hook = move |_: Pid, _: &ExitReason| {
@@ -278,7 +297,9 @@ impl Runtime {
         impl LaneHost for Nobody {
             fn wake(&self) {}
         }
-        lane.retire(&self.shared, successor, Arc::new(Nobody));
+        if successor != lane.id() {
+            lane.retire(&self.shared, successor, Arc::new(Nobody));
+        }
     }
 
     /// Whether the runtime was closed.

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use crate::bounded::Offer;
 use crate::cell::{Cell, flag};
 use crate::counters::{Counters, Dropped};
-use crate::details::Signal;
+use crate::details::{Details, Signal};
 use crate::directory::directory;
 use crate::ending;
 use crate::error::{Error, ErrorKind, Result};
@@ -55,6 +55,33 @@ pub(crate) struct Shared {
     /// The shutdown has begun.
     pub(crate) ended: AtomicBool,
     this: OnceLock<WeakShared>,
+}
+
+/// How deep stops are nested in each other on this thread: an actor that is stopped stops its children.
+struct Depth;
+
+/// Deeper, a child is told by a signal instead, so that a long line of descendants does not overflow the stack.
+const DEPTH_MAX: u32 = 32;
+
+thread_local! {
+    static DEPTH: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+impl Depth {
+    fn enter() -> Self {
+        DEPTH.set(DEPTH.get() + 1);
+        Self
+    }
+
+    fn is_shallow() -> bool {
+        DEPTH.get() <= DEPTH_MAX
+    }
+}
+
+impl Drop for Depth {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get() - 1);
+    }
 }
 
 /// A handle that does not keep the runtime's parts.
@@ -159,6 +186,9 @@ impl Shared {
 
     #[inline]
     fn push(&self, cell: &Cell, pid: Pid, message: Message) -> Result<(), (Refusal, Message)> {
+        // Asked before the word is changed: a pull actor that ends afterwards moves to the workers, who run it without
+        // being told by us.
+        let is_pull = cell.has(flag::PULL);
         match cell.word.push(Node::new(pid.generation(), Incoming::User(message))) {
             Push::Queued => {
                 cell.enqueued.fetch_add(1, Ordering::Release);
@@ -168,7 +198,11 @@ impl Shared {
             }
             Push::Schedule => {
                 cell.enqueued.fetch_add(1, Ordering::Release);
-                self.schedule(cell);
+                if is_pull {
+                    ending::wake_waiter(cell, pid);
+                } else {
+                    self.schedule(cell);
+                }
             }
             Push::Refused(node) => {
                 let Incoming::User(message) = node.incoming else { return Ok(()) };
@@ -214,11 +248,14 @@ impl Shared {
 
     fn offer(&self, cell: &Cell, pid: Pid, message: Message) -> Result<(), Offer> {
         let mut message = Some(message);
+        let (mut signalled, mut lane) = (None, LaneId::WORKERS);
         let offer = cell.look_at_details(pid, |details| {
             let bounded = details.bounded.as_mut()?;
             let offer = bounded.offer(message.take()?);
             if matches!(offer, Offer::Taken | Offer::TakenFor(_)) {
                 cell.enqueued.fetch_add(1, Ordering::Release);
+                signalled = Some(cell.word.poke());
+                lane = cell.lane();
             }
             if let Offer::TakenFor(dropped) = &offer {
                 cell.count_taken_beside_senders(dropped.len() as u64);
@@ -232,8 +269,8 @@ impl Shared {
             // The actor ended in between, before it took the message.
             None => return message.map_or(Ok(()), |message| Err(Offer::Redirect(pid, message))),
         };
-        if cell.word.poke() == Signalled::Schedule {
-            self.schedule(cell);
+        if signalled == Some(Signalled::Schedule) {
+            self.schedule_on(lane, cell, pid);
         }
         for message in dropped {
             self.drop_message(pid, message, Dropped::DroppedOldest);
@@ -278,8 +315,11 @@ impl Shared {
     }
 
     fn arm_idle_timer(&self, cell: &Cell, pid: Pid) {
-        let timeout = cell.look_at_details(pid, |details| details.idle_timeout).flatten();
-        cell.lower(flag::VIRTUAL);
+        let timeout = cell.look_at_details(pid, |details| {
+            cell.lower(flag::VIRTUAL);
+            details.idle_timeout
+        });
+        let timeout = timeout.flatten();
         if let Some(timeout) = timeout {
             cell.raise(flag::TIMERS);
             self.timing.check_idle(self, pid, timeout, cell.taken.load(Ordering::Relaxed));
@@ -291,23 +331,33 @@ impl Shared {
     /// Sends a signal; false: there is no such actor.
     pub(crate) fn signal(&self, pid: Pid, signal: Signal) -> bool {
         let Some(cell) = self.table.get(pid) else { return false };
-        if cell.with_details(pid, |details| details.signals.push_back(signal)).is_none() {
-            return false;
-        }
-        self.raise_signal(cell, false);
-        true
+        self.signal_with(cell, pid, false, |details| details.signals.push_back(signal)).is_some()
     }
 
-    /// Sees to it that the owner of the cell looks at its signals.
-    pub(crate) fn raise_signal(&self, cell: &Cell, close: bool) {
-        let signalled = cell.word.signal(close);
-        match self.hosted_lane(cell.lane()) {
+    /// Changes an actor's details and sees to it that its owner looks at its signals; with `close`, messages are
+    /// refused from then on. `None`: the pid is stale.
+    ///
+    /// The word is signalled under the lock that a pid becomes stale under, so it is never a later actor's; and the
+    /// lane is read there, so that an actor on its way to another lane is scheduled once and on the right one.
+    pub(crate) fn signal_with<R>(
+        &self,
+        cell: &Cell,
+        pid: Pid,
+        close: bool,
+        change: impl FnOnce(&mut Details) -> R,
+    ) -> Option<R> {
+        let (changed, signalled, lane) = cell.with_details(pid, |details| {
+            let changed = change(details);
+            (changed, cell.word.signal(close), cell.lane())
+        })?;
+        match self.hosted_lane(lane) {
             Some(lane) => lane.interrupt(),
             None => self.workers.interrupt(),
         }
         if signalled == Signalled::Schedule {
-            self.schedule(cell);
+            self.schedule_on(lane, cell, pid);
         }
+        Some(changed)
     }
 
     /// Tells an actor a notice of the runtime, if it is of a kind that hears them.
@@ -315,7 +365,10 @@ impl Shared {
         let Some(cell) = self.table.get(pid) else { return };
         if cell.has(flag::OBSERVED) {
             let node = Node::new(pid.generation(), Incoming::System(Box::new(message)));
-            let _ = cell.word.push(node);
+            if let Push::Schedule = cell.word.push(node) {
+                // The slot went to another actor meanwhile: its owner drops the stranger's notice.
+                self.schedule(cell);
+            }
             ending::wake_waiter(cell, pid);
         } else if cell.has(flag::PULL | flag::SYSTEM) {
             self.signal(pid, Signal::System(Box::new(message)));
@@ -325,7 +378,9 @@ impl Shared {
     /// Ends an actor: at once where nobody runs it, else by a signal that goes before every message.
     pub(crate) fn stop(self: &Arc<Self>, pid: Pid, reason: ExitReason) -> bool {
         let Some(cell) = self.table.get(pid) else { return false };
-        if !cell.has(flag::PULL) && (cell.word.try_claim() || cell.word.try_claim_waiting()) {
+        let _depth = Depth::enter();
+        let may_claim = !cell.has(flag::PULL) && Depth::is_shallow();
+        if may_claim && (cell.word.try_claim() || cell.word.try_claim_waiting()) {
             if cell.current_generation() != pid.generation() {
                 // Claimed a later actor of the same slot: let it go on.
                 self.schedule(cell);
@@ -342,25 +397,49 @@ impl Shared {
             return true;
         }
         let signal = if reason == ExitReason::Killed { Signal::Stop } else { Signal::Exit(reason) };
-        if cell.with_details(pid, |details| details.signals.push_back(signal)).is_none() {
+        self.signal_with(cell, pid, true, |details| details.signals.push_back(signal)).is_some()
+    }
+
+    /// Ends an actor with Normal if it is idle now; false: it is not.
+    pub(crate) fn retire(self: &Arc<Self>, cell: &Cell, pid: Pid) -> bool {
+        if !cell.word.try_claim() {
             return false;
         }
-        self.raise_signal(cell, true);
-        true
+        let idle = cell.with_details(pid, |details| {
+            details.signals.is_empty() && details.bounded.as_ref().is_none_or(|bounded| bounded.is_empty())
+        });
+        let ended = idle == Some(true) && ending::end(self, cell, pid, ExitReason::Normal);
+        if !ended {
+            self.schedule(cell);
+        }
+        ended
     }
 
     // Lanes
 
     /// Puts an actor that just became active on its lane.
     pub(crate) fn schedule(&self, cell: &Cell) {
-        let lane = cell.lane();
+        self.schedule_on(cell.lane(), cell, cell.pid());
+    }
+
+    fn schedule_on(&self, lane: LaneId, cell: &Cell, pid: Pid) {
         if lane == LaneId::WORKERS {
-            self.workers.push(cell);
+            self.push_to_workers(cell);
         } else if lane == LaneId::PULL {
-            ending::wake_waiter(cell, cell.pid());
+            ending::wake_waiter(cell, pid);
         } else if let Some(hosted) = self.hosted_lane(lane) {
             hosted.push(self, cell);
         }
+    }
+
+    fn push_to_workers(&self, cell: &Cell) {
+        if !self.workers.is_started()
+            && let Some(shared) = self.this.get().and_then(WeakShared::upgrade)
+            && let Err(error) = shared.workers.start(&shared)
+        {
+            tracing::error!(%error, "an actor is ready and nobody can run it");
+        }
+        self.workers.push(cell);
     }
 
     /// As [`Shared::schedule`], behind every other actor of the lane: for one that used up its turn.

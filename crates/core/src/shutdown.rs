@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::cell::{Cell, flag};
 use crate::exit::ExitReason;
 use crate::pid::Pid;
 use crate::runtime::Runtime;
@@ -50,10 +51,10 @@ impl Runtime {
         live(self.shared())
     }
 
-    /// Whether no actor has anything to do: all are idle, and no timer is pending.
+    /// Whether no actor has anything to finish: no message waits and no handler runs.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.shared().table.slots().filter(|(_, pid)| pid.is_some()).all(|(cell, _)| cell.queued() == 0)
+        self.shared().table.slots().all(|(cell, pid)| pid.is_none_or(|pid| !is_busy(cell, pid)))
     }
 }
 
@@ -83,14 +84,23 @@ fn live(shared: &Shared) -> Vec<Pid> {
 fn wait_until_quiet(shared: &Shared, until: Instant) -> usize {
     let pause = (Mutex::new(()), Condvar::new());
     loop {
-        let slots = shared.table.slots().filter(|(_, pid)| pid.is_some());
-        let busy = slots.filter(|(cell, _)| cell.queued() > 0).count();
+        let busy =
+            shared.table.slots().filter(|(cell, pid)| pid.is_some_and(|pid| is_busy(cell, pid))).count();
         if busy == 0 || Instant::now() >= until {
             return busy;
         }
         let mut guard = pause.0.lock();
         pause.1.wait_for(&mut guard, Duration::from_millis(1));
     }
+}
+
+/// Whether an actor has something to finish: messages that wait, or a handler that runs. What an observed actor keeps waits
+/// for a reader; a pull actor that waits for messages has none to finish; the caller's own actor is not waited for.
+fn is_busy(cell: &Cell, pid: Pid) -> bool {
+    if cell.has(flag::OBSERVED | flag::INTERNAL) || crate::context::current() == Some(pid) {
+        return false;
+    }
+    cell.queued() > 0 || (!cell.has(flag::PULL) && !cell.word.is_idle())
 }
 
 fn kill(shared: &Arc<Shared>) {

@@ -103,6 +103,11 @@ impl Runtime {
     /// Gives a new actor its place: parent, supervisor, name, path. What fails ends it again.
     fn settle(&self, pid: Pid, options: SpawnOptions) -> Result<Pid> {
         let SpawnOptions { parent, supervisor, name, path, .. } = options;
+        if self.is_closed() {
+            // Closed since it was asked: whoever closes may have passed this actor by.
+            self.stop(pid);
+            self.shared().check_open()?;
+        }
         if parent.is_none() && supervisor.is_none() && name.is_none() && path.is_none() {
             return Ok(pid);
         }

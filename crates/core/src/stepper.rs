@@ -17,6 +17,7 @@ use crate::lane::Slice;
 use crate::mailbox::Node;
 use crate::message::{Incoming, Message};
 use crate::pid::Pid;
+use crate::quietly::quietly;
 use crate::shared::Shared;
 
 /// Messages of one turn after which an empty mailbox is expected to fill again soon.
@@ -170,7 +171,7 @@ impl<'a> Stepper<'a> {
     pub(crate) fn take(&mut self) -> Option<Message> {
         loop {
             let message = if self.bounded {
-                bounded::take(self.cell, self.pid)?
+                bounded::take(self.shared, self.cell, self.pid)?
             } else {
                 let node = self.take_node()?;
                 let Incoming::User(message) = node.incoming else { continue };
@@ -227,6 +228,11 @@ impl<'a> Stepper<'a> {
             Signal::System(message) => {
                 return self.call(|behaviour, context| behaviour.system(context, *message));
             }
+            Signal::Poll(task) => {
+                if let Some((suspension, flow)) = task.run() {
+                    suspension.resume(flow);
+                }
+            }
             Signal::Event(event) => return self.call(|behaviour, context| behaviour.event(context, event)),
         }
         true
@@ -258,15 +264,11 @@ impl<'a> Stepper<'a> {
 
     fn resume(&mut self, number: u64, flow: Flow) -> bool {
         let current = self.cell.look_at_details(self.pid, |details| {
-            let current = details.suspensions == number && details.cancel.is_some();
-            if current {
-                details.cancel = None;
-            }
-            current
+            // Dropped outside of the lock: it may hold things that call the runtime when they go.
+            if details.suspensions == number { details.cancel.take() } else { None }
         });
-        if current != Some(true) {
-            return true;
-        }
+        let Some(cancel) = current.flatten() else { return true };
+        quietly("the drop of a cancellation", || drop(cancel));
         self.cell.lower(flag::SUSPENDED);
         self.follow(flow)
     }
@@ -285,6 +287,9 @@ impl<'a> Stepper<'a> {
 
     /// Begins anew after a failure, or because the supervisor says so.
     fn restart(&mut self) -> bool {
+        if self.cell.has(flag::OBSERVED) {
+            return true;
+        }
         let cancel = self
             .cell
             .look_at_details(self.pid, |details| {
@@ -294,7 +299,7 @@ impl<'a> Stepper<'a> {
             })
             .flatten();
         if let Some(cancel) = cancel {
-            cancel();
+            quietly("a cancellation", cancel);
         }
         self.cell.lower(flag::SUSPENDED);
         // SAFETY: we own the actor; the clone outlives the replacement.
@@ -315,7 +320,8 @@ impl<'a> Stepper<'a> {
     fn adopt(&mut self, behaviour: Arc<dyn Behaviour>) -> bool {
         let lane = behaviour.lane();
         let wants_system = behaviour.wants_system();
-        drop(self.cell.replace_behaviour(Some(behaviour)));
+        let before = self.cell.replace_behaviour(Some(behaviour));
+        quietly("the drop of a behaviour", || drop(before));
         if wants_system {
             self.cell.raise(flag::SYSTEM);
         }

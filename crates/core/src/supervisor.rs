@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::behaviour::{Behaviour, Flow};
-use crate::child::{Child, Source, StartDone, Status};
+use crate::child::{Child, Hold, Source, StartDone, Status};
 use crate::context::Context;
 use crate::details::Signal;
 use crate::exit::{ExitReason, Failure};
@@ -19,6 +19,7 @@ use crate::intensity::Intensity;
 use crate::message::Message;
 use crate::options::SupervisorOptions;
 use crate::pid::Pid;
+use crate::quietly::quietly;
 use crate::shared::{Shared, WeakShared};
 use crate::strategy::{Restart, Strategy};
 
@@ -26,8 +27,8 @@ use crate::strategy::{Restart, Strategy};
 pub(crate) enum Event {
     /// A child that is restarted in place stopped by itself and waits.
     Failed { pid: Pid, reason: ExitReason },
-    /// A child exited; with `held`, it counts as live until its successor is there or will not be.
-    Exited { pid: Pid, reason: ExitReason, held: bool },
+    /// A child exited; with `hold`, it counts as live until its successor is there or will not be.
+    Exited { pid: Pid, reason: ExitReason, hold: Option<Hold> },
     /// A factory made a child, or did not.
     Started { child: u64, outcome: Result<Pid, Failure> },
     /// A child's pause before its restart is over.
@@ -123,7 +124,7 @@ impl Supervisor {
             status,
             attempts,
             restarted_at: None,
-            held: false,
+            hold: None,
         });
         true
     }
@@ -132,24 +133,25 @@ impl Supervisor {
     pub(crate) fn remove(&self, shared: &Shared, pid: Pid) -> bool {
         let mut state = self.state.lock();
         let Some(place) = state.children.iter().position(|child| child.pid == pid) else { return false };
-        let mut child = state.children.remove(place);
+        let child = state.children.remove(place);
         drop(state);
-        child.release(shared);
+        if matches!(child.source, Source::InPlace) && child.status != Status::Running {
+            // It waits for a restart that nobody will order any more.
+            shared.signal(child.pid, Signal::Exit(ExitReason::Killed));
+        }
         true
     }
 
     /// The supervisor has ended: nobody will be replaced.
-    pub(crate) fn let_go(&self, shared: &Shared) {
+    pub(crate) fn let_go(&self) {
         let children = std::mem::take(&mut self.state.lock().children);
-        for mut child in children {
-            child.release(shared);
-        }
+        drop(children);
     }
 
     fn hear(&self, shared: &Arc<Shared>, event: Event) -> Flow {
         let flow = match event {
             Event::Failed { pid, reason } => self.child_failed(shared, pid, &reason),
-            Event::Exited { pid, reason, held } => self.child_exited(shared, pid, &reason, held),
+            Event::Exited { pid, reason, hold } => self.child_exited(shared, pid, &reason, hold),
             Event::Started { child, outcome } => self.child_started(shared, child, outcome),
             Event::Due { child } => {
                 self.start(shared, child);
@@ -174,18 +176,23 @@ impl Supervisor {
         }
     }
 
-    fn child_exited(&self, shared: &Arc<Shared>, pid: Pid, reason: &ExitReason, held: bool) -> Flow {
+    fn child_exited(&self, shared: &Arc<Shared>, pid: Pid, reason: &ExitReason, hold: Option<Hold>) -> Flow {
         let place = {
             let mut state = self.state.lock();
             let Some(place) = state.children.iter().position(|child| child.pid == pid) else {
                 drop(state);
-                if held {
-                    shared.counters.release_live();
-                }
+                drop(hold);
                 return Flow::Continue;
             };
             let child = &mut state.children[place];
-            child.held |= held;
+            let is_replaced = matches!(child.status, Status::Down | Status::Starting);
+            if is_replaced && matches!(child.source, Source::Factory(_)) {
+                // Told twice of one exit: it was taken off the list and put there again.
+                drop(state);
+                drop(hold);
+                return Flow::Continue;
+            }
+            child.hold = hold;
             let wanted = matches!(child.source, Source::Factory(_)) && child.restart.follows(reason);
             match child.status {
                 Status::Stopping => {
@@ -198,9 +205,9 @@ impl Supervisor {
                         && matches!(child.source, Source::Watched)
                         && reason.is_failure();
                     if !concerns_others {
-                        let mut child = state.children.remove(place);
+                        let child = state.children.remove(place);
                         drop(state);
-                        child.release(shared);
+                        drop(child);
                         return Flow::Continue;
                     }
                 }
@@ -236,9 +243,7 @@ impl Supervisor {
         let watched = matches!(state.children[place].source, Source::Watched);
         let gone = watched.then(|| state.children.remove(place));
         drop(state);
-        if let Some(mut gone) = gone {
-            gone.release(shared);
-        }
+        drop(gone);
         for pid in to_stop.into_iter().rev() {
             shared.stop(pid, ExitReason::Killed);
         }
@@ -262,9 +267,8 @@ impl Supervisor {
             state.children[place].status = Status::Down;
             return Flow::Stop(ExitReason::crash(Failure::new("RestartIntensityExceeded", message)));
         }
-        let mut child = state.children.remove(place);
+        let child = state.children.remove(place);
         drop(state);
-        child.release(shared);
         if matches!(child.source, Source::InPlace) {
             shared.signal(child.pid, Signal::Exit(reason.clone()));
         }
@@ -289,12 +293,10 @@ impl Supervisor {
             Ok(pid) => {
                 let child = &mut state.children[place];
                 (child.pid, child.status) = (pid, Status::Running);
-                let held = std::mem::take(&mut child.held);
+                let hold = child.hold.take();
                 drop(state);
                 self.hook(shared, pid);
-                if held {
-                    shared.counters.release_live();
-                }
+                drop(hold);
                 return Flow::Continue;
             }
             Err(failure) => failure,
@@ -313,11 +315,9 @@ impl Supervisor {
         let weak = self.shared.clone();
         let hook = move |pid: Pid, reason: &ExitReason| {
             if let Some(shared) = weak.upgrade() {
-                shared.counters.hold_live();
-                let event = Event::Exited { pid, reason: reason.clone(), held: true };
-                if !shared.signal(this, Signal::Event(Box::new(event))) {
-                    shared.counters.release_live();
-                }
+                let hold = Some(Hold::new(&shared));
+                let event = Event::Exited { pid, reason: reason.clone(), hold };
+                shared.signal(this, Signal::Event(Box::new(event)));
             }
         };
         let mut hook = Some(Box::new(hook) as crate::details::ExitHook);
@@ -389,7 +389,8 @@ impl Supervisor {
             }
             Source::Factory(factory) => {
                 let Some(supervisor) = self.pid() else { return };
-                factory.start(StartDone::new(self.shared.clone(), supervisor, id));
+                let done = StartDone::new(self.shared.clone(), supervisor, id);
+                quietly("a factory", || factory.start(done));
             }
             Source::Watched => {}
         }

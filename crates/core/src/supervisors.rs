@@ -127,7 +127,7 @@ impl Runtime {
     /// `RuntimeClosed`, `LimitReached`.
     pub fn root_supervisor(&self) -> Result<Pid> {
         let mut places = self.shared().supervisors.places.lock();
-        if let Some(root) = places.root {
+        if let Some(root) = places.root.filter(|root| self.is_alive(*root)) {
             return Ok(root);
         }
         let root = self.start_supervisor(enduring(), true)?;
@@ -165,7 +165,7 @@ impl Runtime {
             if let Some(shared) = weak.upgrade()
                 && let Some((_, supervisor)) = shared.supervisors.by_pid.remove(&pid)
             {
-                supervisor.let_go(&shared);
+                supervisor.let_go();
             }
         };
         self.on_exit(pid, Box::new(hook));
@@ -212,7 +212,13 @@ impl Runtime {
             return self.unsupervise_replaced(pid);
         };
         if let Some(cell) = self.shared().table.get(pid) {
-            cell.look_at_details(pid, |details| details.restarted_by = None);
+            let order = cell.look_at_details(pid, |details| {
+                details.restarted_by = None;
+                details.parent.take_if(|(parent, _)| *parent == supervisor).map(|(_, order)| order)
+            });
+            if let (Some(Some(order)), Some(cell)) = (order, self.shared().table.get(supervisor)) {
+                cell.look_at_details(supervisor, |details| details.children.remove(&order));
+            }
         }
         supervisors.get(supervisor).is_ok_and(|found| found.remove(self.shared(), pid))
     }

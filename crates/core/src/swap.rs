@@ -54,7 +54,7 @@ impl Runtime {
     }
 
     fn swap(&self, cell: &Cell, pid: Pid, code: Code) -> Result<u32> {
-        let version = cell.with_behaviour(pid, |details, current| {
+        let swapped = cell.with_behaviour(pid, |details, current| {
             let history = details.history.get_or_insert_with(|| {
                 let first = current.map_or_else(
                     || Code::Function(Arc::new(Unknown)),
@@ -62,11 +62,10 @@ impl Runtime {
                 );
                 Box::new(History::new(first))
             });
-            let version = history.push(code);
-            announce(details);
-            version
+            history.push(code)
         });
-        let version = version.ok_or_else(|| Error::no_process(pid))?;
+        let (version, forgotten) = swapped.ok_or_else(|| Error::no_process(pid))?;
+        drop(forgotten);
         self.told_of_swap(cell, pid);
         Ok(version)
     }
@@ -94,24 +93,19 @@ impl Runtime {
         let version = cell.with_details(pid, |details| {
             let history = details.history.as_mut();
             let kept = history.as_ref().map_or(0, |history| history.steps_kept());
-            let version = history.and_then(|history| history.roll_back(steps)).ok_or_else(|| {
+            history.and_then(|history| history.roll_back(steps)).ok_or_else(|| {
                 Error::invalid(format!("actor {pid} has {kept} earlier versions, {steps} steps were asked"))
-            })?;
-            announce(details);
-            Ok(version)
+            })
         });
-        let version = version.ok_or_else(|| Error::no_process(pid))??;
+        let (version, forgotten) = version.ok_or_else(|| Error::no_process(pid))??;
+        drop(forgotten);
         self.told_of_swap(cell, pid);
         Ok(version)
     }
 
     fn told_of_swap(&self, cell: &Cell, pid: Pid) {
-        if cell.has(flag::OBSERVED) {
-            cell.look_at_details(pid, |details| {
-                details.signals.retain(|signal| !matches!(signal, Signal::Swap));
-            });
-        } else {
-            self.shared().raise_signal(cell, false);
+        if !cell.has(flag::OBSERVED) {
+            self.shared().signal_with(cell, pid, false, announce);
         }
         let mut message = SystemMessage::new(SystemKind::HotSwap);
         message.target_pid = Some(pid);

@@ -11,11 +11,11 @@ use crate::cell::flag;
 use crate::clock::Clock;
 use crate::details::Signal;
 use crate::error::{Error, ErrorKind, Result};
-use crate::exit::ExitReason;
 use crate::message::Message;
 use crate::payload::Payload;
 use crate::pid::Pid;
 use crate::runtime::Runtime;
+use crate::send::Refusal;
 use crate::shared::{Shared, WeakShared};
 use crate::supervisor::Event;
 use crate::timer_id::TimerId;
@@ -64,8 +64,11 @@ impl Action {
     fn run(self, shared: &Arc<Shared>) {
         match self {
             Self::Send(pid, bytes) => {
-                // A refusal is counted as a dead letter where it is made.
-                let _ = shared.deliver(pid, Message::new(Payload::from(bytes)));
+                // A refusal is counted as a dead letter where it is made; a timer waits for no room.
+                let sent = shared.deliver(pid, Message::new(Payload::from(bytes)));
+                if let Err((Refusal::WouldBlock, message)) = sent {
+                    shared.refuse_full(pid, message);
+                }
             }
             Self::EndAsk(state, pid, timeout) => {
                 let message = format!("actor {pid} did not answer within {timeout:?}");
@@ -85,11 +88,10 @@ impl Action {
 fn check_idle(shared: &Arc<Shared>, pid: Pid, timeout: Duration, taken_before: u64) {
     let Some(cell) = shared.table.get(pid) else { return };
     let taken = cell.taken.load(std::sync::atomic::Ordering::Acquire);
-    if taken != taken_before || cell.queued() > 0 || !cell.word.is_idle() {
+    let was_used = taken != taken_before || cell.queued() > 0;
+    if was_used || !shared.retire(cell, pid) {
         shared.timing.check_idle(shared, pid, timeout, taken);
-        return;
     }
-    shared.stop(pid, ExitReason::Normal);
 }
 
 /// The timers of one runtime; their thread is started at first need.

@@ -7,6 +7,7 @@ use crate::behaviour::{Behaviour, Flow};
 use crate::bounded;
 use crate::cell::{Cell, flag};
 use crate::context::Suspension;
+use crate::counters::Dropped;
 use crate::lane::{HostedLane, Slice};
 use crate::mailbox::Node;
 use crate::message::{Incoming, Message};
@@ -126,6 +127,12 @@ impl Turn {
 
     /// Puts messages that were taken and not handled back, in order, before all others.
     pub fn put_back(&mut self, messages: Vec<Message>) {
+        if !self.owned {
+            for message in messages {
+                self.shared.drop_message(self.pid, message, Dropped::ActorExited);
+            }
+            return;
+        }
         let count = messages.len() as u64;
         let cell = self.cell();
         if cell.has(flag::BOUNDED) {

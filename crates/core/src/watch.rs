@@ -48,6 +48,14 @@ impl Watch {
         self.spare_turns.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn turns_of(&self, worker: usize) -> u64 {
+        self.turns[worker].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn turns_of_each(&self) -> Vec<u64> {
+        (0..self.turns.len()).map(|worker| self.turns_of(worker)).collect()
+    }
+
     pub(crate) fn turns(&self) -> u64 {
         let turns = self.turns.iter().map(|turns| turns.load(Ordering::Relaxed));
         turns.sum::<u64>() + self.spare_turns.load(Ordering::Relaxed)

@@ -87,6 +87,10 @@ impl Workers {
         }
     }
 
+    pub(crate) fn is_started(&self) -> bool {
+        self.started.load(Ordering::Relaxed)
+    }
+
     /// Starts the threads, once.
     pub(crate) fn start(&self, shared: &Arc<Shared>) -> Result<()> {
         if self.started.load(Ordering::Acquire) {
@@ -190,6 +194,18 @@ impl Workers {
         self.take_next(number).or_else(|| queue.pop())
     }
 
+    /// Hands what a stuck worker would run next to the others.
+    fn free_what_waits_behind_the_stuck(&self, turns_before: &[u64]) {
+        for (number, before) in turns_before.iter().enumerate() {
+            if self.watch.turns_of(number) == *before
+                && let Some(Ready(cell)) = self.take_next(number)
+            {
+                // SAFETY: cells live as long as the table; a queued cell is in one queue only.
+                self.inject(unsafe { &*cell });
+            }
+        }
+    }
+
     fn take_next(&self, number: usize) -> Option<Ready> {
         let next = &self.next[number];
         if next.load(Ordering::Relaxed).is_null() {
@@ -243,11 +259,17 @@ fn watch(weak: &WeakShared) {
     let workers = &shared.workers;
     while !workers.closing.load(Ordering::Acquire) {
         let turns = workers.watch.turns();
+        let each = workers.watch.turns_of_each();
         workers.watch.tick(|| !workers.closing.load(Ordering::SeqCst) && workers.sleepers.all_asleep());
+        workers.free_what_waits_behind_the_stuck(&each);
         if workers.is_stuck(turns) && workers.watch.may_start_spare() {
             let weak = weak.clone();
             match named("iris-spare".to_owned(), move || help_out(&weak)) {
-                Ok(thread) => workers.threads.lock().push(thread),
+                Ok(thread) => {
+                    let mut threads = workers.threads.lock();
+                    threads.retain(|thread| !thread.is_finished());
+                    threads.push(thread);
+                }
                 Err(error) => {
                     workers.watch.spare_ended();
                     tracing::warn!(%error, limit = SPARES_MAX, "all workers are stuck in handlers");
@@ -294,6 +316,11 @@ fn work(weak: &WeakShared, number: usize, queue: &Worker<Ready>) {
         slice.allow_lingering(LINGERS);
         // SAFETY: cells live as long as the table, and `shared` keeps the table; a queued cell is in one queue only.
         was_long = stepper::run(&shared, unsafe { &*cell }, &workers.interrupts, &mut slice);
+    }
+    // Everybody was told to stop: who is ready ends, and no handler is called.
+    while let Some(Ready(cell)) = queue.pop().or_else(|| workers.take_one()) {
+        // SAFETY: as above.
+        stepper::run(&shared, unsafe { &*cell }, &workers.interrupts, &mut slice);
     }
     HERE.set(None);
 }
