@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import signal
 import threading
 import time
 
@@ -157,3 +159,57 @@ def test_cancelled_ask_leaves_nothing_behind() -> None:
             assert await rt.ask(rt.spawn(bytes.upper), b"a") == b"A"
 
     asyncio.run(main())
+
+
+setting: contextvars.ContextVar[str] = contextvars.ContextVar("setting", default="none")
+
+
+def test_quick_handlers_are_run_by_the_thread_that_asks(rt: iris.Runtime) -> None:
+    def handler(message: bytes) -> bytes:
+        if message == b"interrupt":
+            signal.raise_signal(signal.SIGINT)
+        before = setting.get()
+        setting.set("the handler's")
+        return f"{threading.get_ident()} {before}".encode()
+
+    pid, me = rt.spawn(handler), threading.get_ident()
+    token = setting.set("the asker's")
+    answers = [rt.ask_blocking(pid, b"") for _ in range(2_000)]
+    assert answers[0].split()[0] != b"%d" % me
+    assert [answer for answer in answers if answer.split()[0] == b"%d" % me]
+    assert not [answer for answer in answers if b"asker" in answer]
+    assert setting.get() == "the asker's"
+    setting.reset(token)
+    with pytest.raises(KeyboardInterrupt):
+        rt.ask_blocking(pid, b"interrupt")
+
+
+def test_a_handler_that_turned_slow_is_left_to_its_own_thread(rt: iris.Runtime) -> None:
+    go = threading.Event()
+
+    def handler(message: bytes) -> bytes:
+        if message == b"slow":
+            go.wait(0.05)
+        if message == b"stuck":
+            go.wait(DEADLINE)
+        return b""
+
+    pid = rt.spawn(handler)
+    for _ in range(100):
+        rt.ask_blocking(pid, b"")
+    rt.ask_blocking(pid, b"slow")
+    with pytest.raises(iris.AskTimeoutError):
+        rt.ask_blocking(pid, b"stuck", timeout=0.02)
+    go.set()
+
+
+def test_a_waiting_thread_is_let_in_while_handlers_keep_coming(rt: iris.Runtime) -> None:
+    pids = [rt.spawn(bytes.upper) for _ in range(10)]
+    for pid in pids:
+        rt.send_many(pid, [b"x" * 100] * 50_000)
+    slowest = 0.0
+    while any(rt.mailbox_size(pid) for pid in pids):
+        before = time.monotonic()
+        sum(range(1_000))
+        slowest = max(slowest, time.monotonic() - before)
+    assert slowest < 0.5

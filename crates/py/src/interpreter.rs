@@ -145,6 +145,26 @@ fn leave() {
     }
 }
 
+/// Where a thread that goes on lets another one in that has waited for the interpreter.
+///
+/// Giving the GIL up and asking for it at once lets nobody in: the thread that is woken finds it taken again. An empty
+/// Python function asks the interpreter itself, which hands the GIL over to whoever has waited for a switch interval, and
+/// waits until it was taken.
+pub(crate) struct Turnstile(Option<Py<PyAny>>);
+
+impl Turnstile {
+    pub(crate) fn new(py: Python<'_>) -> Self {
+        Self(py.eval(c"lambda: None", None, None).ok().map(Bound::unbind))
+    }
+
+    pub(crate) fn pass(&self, py: Python<'_>) {
+        if let Some(function) = &self.0 {
+            // What the interpreter raises here, it raises in a thread without a program of its own.
+            drop(call_empty(function.bind(py)));
+        }
+    }
+}
+
 /// Spins a moment until no thread of ours is inside. Who sent a message to this thread is often about to wait itself;
 /// to ask for the GIL before it lets go would put this thread to sleep for many times that moment.
 pub(crate) fn spin_until_free() {

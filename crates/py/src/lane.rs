@@ -7,7 +7,7 @@
 //! lane sleeps if nothing is ready, and a wake that then finds no sleeper starts a spare. A handler that blocks in
 //! anything else is noticed by the monitor.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -35,6 +35,9 @@ pub(crate) const STACK: usize = 1 << 20;
 const MONITOR_LOOKS: u32 = 10;
 
 thread_local! {
+    /// The lane whose wakes this thread holds back.
+    static HUSHED: Cell<*const PyLane> = const { Cell::new(std::ptr::null()) };
+    static OWED: Cell<bool> = const { Cell::new(false) };
     /// The lane whose handler this thread runs.
     static EXECUTES: RefCell<Option<Arc<PyLane>>> = const { RefCell::new(None) };
 }
@@ -51,6 +54,8 @@ pub(crate) struct PyLane {
     asking: AtomicU32,
     /// Executors whose handler waits in a call of the binding.
     covered: AtomicU32,
+    /// Somebody drains for us: the next look at an empty lane need not be repeated.
+    helped: AtomicBool,
     monitor: OnceLock<Arc<Parker>>,
     monitor_sleeps: AtomicBool,
 }
@@ -60,7 +65,11 @@ struct Host(Arc<PyLane>);
 
 impl LaneHost for Host {
     fn wake(&self) {
-        self.0.wake();
+        if HUSHED.get() == Arc::as_ptr(&self.0) {
+            OWED.set(true);
+        } else {
+            self.0.wake();
+        }
     }
 }
 
@@ -76,6 +85,7 @@ impl PyLane {
             spares: AtomicU32::new(0),
             asking: AtomicU32::new(0),
             covered: AtomicU32::new(0),
+            helped: AtomicBool::new(false),
             monitor: OnceLock::new(),
             monitor_sleeps: AtomicBool::new(false),
         });
@@ -124,12 +134,19 @@ impl PyLane {
     /// Drains until the lane is closed, or for a spare until it was idle for so long.
     fn execute(self: &Arc<Self>, py: Python<'_>, idle: Option<Duration>) {
         let parker = Parker::new();
+        let turnstile = interpreter::Turnstile::new(py);
         EXECUTES.set(Some(Arc::clone(self)));
         while !self.is_closing() {
             let goes_on = match self.hosted().drain(Instant::now() + SLICE) {
-                Drained::More => self.step_out(py, || true),
+                Drained::More => {
+                    self.asking.fetch_add(1, Ordering::Relaxed);
+                    turnstile.pass(py);
+                    self.asking.fetch_sub(1, Ordering::Relaxed);
+                    true
+                }
                 Drained::Empty => self.step_out(py, || {
-                    spin(|| self.hosted().has_work() || self.is_closing())
+                    (!self.helped.swap(false, Ordering::Relaxed)
+                        && spin(|| self.hosted().has_work() || self.is_closing()))
                         || self.sleep(&parker, idle.map(|idle| Instant::now() + idle))
                 }),
             };
@@ -187,6 +204,18 @@ impl PyLane {
         self.rouse_monitor();
     }
 
+    /// Leaves the lane to others: asleep where nothing is ready, else with somebody awake.
+    pub(crate) fn hand_over(self: &Arc<Self>) {
+        if !self.hosted().try_sleep() {
+            self.wake();
+        }
+    }
+
+    /// A thread that asked ran the handler itself.
+    pub(crate) fn was_helped(&self) {
+        self.helped.store(true, Ordering::Relaxed);
+    }
+
     fn start_spare(self: &Arc<Self>) {
         if self.spares.load(Ordering::Relaxed) < SPARES_MAX && !self.is_closing() {
             // Without a thread to be had, the monitor tries again.
@@ -197,9 +226,7 @@ impl PyLane {
     /// Leaves the lane to others while the handler that this thread runs waits.
     fn cover(self: &Arc<Self>) {
         self.covered.fetch_add(1, Ordering::SeqCst);
-        if !self.hosted().try_sleep() {
-            self.wake();
-        }
+        self.hand_over();
     }
 
     pub(crate) fn is_closing(&self) -> bool {
@@ -220,6 +247,30 @@ impl PyLane {
     /// How many threads drain the lane now.
     pub(crate) fn threads(&self) -> u32 {
         self.threads.load(Ordering::SeqCst)
+    }
+}
+
+/// Holds this thread's wakes of one lane back: it drains the lane itself.
+pub(crate) struct Hush(());
+
+impl Hush {
+    pub(crate) fn begin(lane: &Arc<PyLane>) -> Self {
+        OWED.set(false);
+        HUSHED.set(Arc::as_ptr(lane));
+        Self(())
+    }
+
+    /// Ends it; true where a wake is owed.
+    #[must_use]
+    pub(crate) fn end(self) -> bool {
+        drop(self);
+        OWED.replace(false)
+    }
+}
+
+impl Drop for Hush {
+    fn drop(&mut self) {
+        HUSHED.set(std::ptr::null());
     }
 }
 

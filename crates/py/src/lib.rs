@@ -15,6 +15,7 @@ mod crash;
 mod errors;
 mod eventloop;
 mod functions;
+mod help;
 mod inbox;
 mod inspect;
 mod interpreter;

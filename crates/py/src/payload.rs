@@ -79,7 +79,13 @@ pub(crate) fn into_python(py: Python<'_>, payload: Payload) -> Bound<'_, PyBytes
     }
 }
 
-/// A bytes object for a message that stays where it is.
+/// The bytes object of a message that stays where it is.
 pub(crate) fn look_at<'py>(py: Python<'py>, payload: &Payload) -> Bound<'py, PyBytes> {
-    PyBytes::new(py, payload.as_slice())
+    match payload.as_host::<KeptBytes>() {
+        // SAFETY: a live bytes object that the payload keeps; the reference is counted anew.
+        Some(raw) => unsafe {
+            Bound::from_borrowed_ptr(py, raw.as_ptr().cast()).cast_into_unchecked::<PyBytes>()
+        },
+        None => PyBytes::new(py, payload.as_slice()),
+    }
 }

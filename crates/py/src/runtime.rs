@@ -158,8 +158,12 @@ impl Runtime {
         }
         let bell = wait::Bell::new();
         let hook = Arc::clone(&bell);
-        core.on_exit(pid, Box::new(move |_, _| hook.ring()));
-        bell.wait(py, &self.shared, deadline)
+        let hook = core.on_exit(pid, Box::new(move |_, _| hook.ring()));
+        let ended = bell.wait(py, &self.shared, deadline);
+        if !matches!(ended, Ok(true)) {
+            core.forget_exit(pid, hook);
+        }
+        ended
     }
 
     /// The pid of the actor whose code runs on this thread, or `None` outside of actors.

@@ -104,6 +104,11 @@ impl Shared {
         Ok(self.python_lane.get_or_init(|| lane))
     }
 
+    /// The lane of plain handlers, where there is one.
+    pub(crate) fn python_lane_if_any(&self) -> Option<Arc<PyLane>> {
+        self.python_lane.get().cloned()
+    }
+
     /// Stops everything: lets actors finish for `grace`, then ends them and the binding's threads.
     pub(crate) fn shutdown(
         self: &Arc<Self>,

@@ -22,7 +22,8 @@ const POOL_MAX: i64 = 1_000_000;
 impl Runtime {
     /// Spawn a push actor: `handler(message)` is called once per message. Returns at once.
     ///
-    /// A plain handler runs on the event loop that runs here, if one does, else on the runtime's own Python thread. An
+    /// A plain handler runs on the event loop that runs here, if one does, else on the runtime's own Python thread (see
+    /// `ask_blocking` for an exception). An
     /// `async def` handler runs on the event loop that runs here, else on the runtime's own loop thread; its actor
     /// handles the next message when it is done. What a handler raises ends its actor with reason `"Crash"`.
     ///

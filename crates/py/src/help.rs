@@ -1,0 +1,115 @@
+//! Help: a blocked ask that runs the asked handler itself instead of waking the lane's thread for it.
+//!
+//! A wake costs a hundred times what a short handler does. But who runs a handler waits for as long as it takes, whatever
+//! time-out was given. So a thread helps only an actor that has answered its last asks quickly ([`QUICK_ASKS`] of them),
+//! stops as soon as an answer is slow, and never while it runs an actor itself: a handler that does not return is to hurt
+//! no second actor. The lane must have had nothing else ready, so that the turn taken is the asked actor's. The handler
+//! runs in an empty context, as it does on the lane's thread.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use iris_core::Pid;
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::lane::{Hush, PyLane};
+
+/// Quick answers in a row before a thread runs the handler itself.
+const QUICK_ASKS: u8 = 16;
+/// What counts as quick: a wake of a thread on a busy machine, and a short handler.
+const QUICK: Duration = Duration::from_micros(500);
+/// Actors a thread remembers.
+const REMEMBERED: usize = 64;
+
+thread_local! {
+    static RECORDS: RefCell<[(u64, u8); REMEMBERED]> = const { RefCell::new([(0, 0); REMEMBERED]) };
+    static CONTEXT: RefCell<Option<Py<PyAny>>> = const { RefCell::new(None) };
+    static HELPING: Cell<bool> = const { Cell::new(false) };
+    static INTERRUPTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// One ask under way: how quick its actor was so far, and when it began.
+pub(crate) struct Helper {
+    pid: Pid,
+    began: Instant,
+    lane: Option<Arc<PyLane>>,
+    hush: Option<Hush>,
+}
+
+impl Helper {
+    /// To be made before the ask is sent: holds the wake back where this thread will run the handler.
+    pub(crate) fn begin(pid: Pid, lane: Option<Arc<PyLane>>) -> Self {
+        let helps = quick_asks(pid) >= QUICK_ASKS && iris_core::current().is_none();
+        let lane = lane.filter(|lane| helps && !lane.hosted().has_work());
+        let hush = lane.as_ref().map(Hush::begin);
+        Self { pid, began: Instant::now(), lane, hush }
+    }
+
+    /// To be called after the ask was sent: runs the handler, where this thread is to.
+    pub(crate) fn help(&mut self, py: Python<'_>) -> PyResult<()> {
+        let (Some(lane), Some(hush)) = (self.lane.take(), self.hush.take()) else { return Ok(()) };
+        let owed = hush.end();
+        HELPING.set(true);
+        let run = in_empty_context(py, || lane.hosted().drain_one());
+        HELPING.set(false);
+        lane.was_helped();
+        if owed {
+            lane.hand_over();
+        }
+        if INTERRUPTED.replace(false) {
+            return Err(PyKeyboardInterrupt::new_err(()));
+        }
+        run.map(drop)
+    }
+
+    /// To be called when the answer is there.
+    pub(crate) fn end(self, answered: bool) {
+        let quick = answered && self.began.elapsed() <= QUICK;
+        RECORDS.with_borrow_mut(|records| {
+            let record = &mut records[place(self.pid)];
+            let before = if record.0 == self.pid.get() { record.1 } else { 0 };
+            *record = (self.pid.get(), if quick { before.saturating_add(1) } else { 0 });
+        });
+    }
+}
+
+/// A handler that this thread ran was interrupted by Ctrl-C, which was meant for the thread's own program.
+pub(crate) fn note_interrupt() {
+    if HELPING.get() {
+        INTERRUPTED.set(true);
+    }
+}
+
+fn quick_asks(pid: Pid) -> u8 {
+    RECORDS.with_borrow(|records| {
+        let (known, quick) = records[place(pid)];
+        if known == pid.get() { quick } else { 0 }
+    })
+}
+
+fn place(pid: Pid) -> usize {
+    usize::try_from(pid.get() % REMEMBERED as u64).unwrap_or(0)
+}
+
+fn in_empty_context<R>(py: Python<'_>, run: impl FnOnce() -> R) -> PyResult<R> {
+    let kept = CONTEXT.take();
+    let context = match kept {
+        Some(context) => context,
+        // SAFETY: attached; a new reference, or null with an exception set.
+        None => unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_New())?.unbind() },
+    };
+    // SAFETY: a context of this thread alone that is not entered: it was taken out of its place.
+    if unsafe { ffi::PyContext_Enter(context.as_ptr()) } != 0 {
+        return Err(PyErr::fetch(py));
+    }
+    let result = run();
+    // SAFETY: entered above on this thread.
+    if unsafe { ffi::PyContext_Exit(context.as_ptr()) } != 0 {
+        return Err(PyErr::fetch(py));
+    }
+    CONTEXT.set(Some(context));
+    Ok(result)
+}
