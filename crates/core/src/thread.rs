@@ -159,20 +159,34 @@ impl Runtime {
     /// As [`Runtime::spawn`]; `LimitReached` where the system has no thread left.
     pub fn spawn_thread(
         &self,
-        function: impl Fn(&mut Mailbox) + Send + 'static,
+        function: impl Fn(&mut Mailbox) + Send + Sync + 'static,
         options: SpawnOptions,
     ) -> Result<Pid> {
         let parker = Arc::new(Parker::default());
         let pull = self.spawn_pull(options, Arc::clone(&parker) as Arc<dyn Waiter>)?;
         let pid = pull.pid();
         let mailbox = Mailbox { pull, parker };
+        let function = Function(Arc::new(function));
         std::thread::Builder::new()
             .name(format!("iris-actor-{pid}"))
-            .spawn(move || live(mailbox, &function))
+            .spawn(move || live(mailbox, function))
             .map_err(|error| {
                 Error::new(ErrorKind::LimitReached, format!("no thread for a pull actor: {error}"))
             })?;
         Ok(pid)
+    }
+
+    /// Swaps the function of an actor that [`Runtime::spawn_thread`] spawned: it is told `HOT_SWAP`, and when its function
+    /// returns the new one is called with the same mailbox. Returns the version now in force.
+    ///
+    /// # Errors
+    /// `NoProcess`; `WrongActorKind` for a push actor.
+    pub fn hot_swap_thread(
+        &self,
+        pid: Pid,
+        function: impl Fn(&mut Mailbox) + Send + Sync + 'static,
+    ) -> Result<u32> {
+        self.hot_swap_pull(pid, None, Arc::new(Function(Arc::new(function))))
     }
 
     /// Spawns a pull actor whose mailbox the caller awaits messages from, in a task on any executor.
@@ -186,18 +200,28 @@ impl Runtime {
     }
 }
 
-fn live(mailbox: Mailbox, function: &dyn Fn(&mut Mailbox)) {
+/// What runs on the thread of a pull actor.
+#[derive(Clone)]
+struct Function(Arc<dyn Fn(&mut Mailbox) + Send + Sync>);
+
+fn live(mailbox: Mailbox, mut function: Function) {
     let Mailbox { mut pull, parker } = mailbox;
     let _entered = context::enter(pull.pid());
     loop {
         let mut mailbox = Mailbox { pull, parker: Arc::clone(&parker) };
-        let outcome = catch_unwind(AssertUnwindSafe(|| function(&mut mailbox)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| (function.0)(&mut mailbox)));
         let reason = outcome.map_or_else(|panic| crate::stepper::panicked(&*panic), |()| ExitReason::Normal);
         let mut finish = mailbox.pull.finish(reason);
         pull = loop {
             match finish {
                 Finish::Ended => return,
-                Finish::Restarted(pull) | Finish::Swapped(pull, _) => break pull,
+                Finish::Restarted(pull) => break pull,
+                Finish::Swapped(pull, swapped) => {
+                    if let Some(swapped) = swapped.downcast_ref::<Function>() {
+                        function = swapped.clone();
+                    }
+                    break pull;
+                }
                 Finish::Waiting(mut pull) => {
                     if pull.prepare_wait_for_supervisor() {
                         parker.park(None);

@@ -223,3 +223,28 @@ fn bad_arguments_are_refused() {
     assert_eq!(Runtime::with_options(workers).unwrap_err().kind(), ErrorKind::InvalidArgument);
     assert_eq!(SpawnOptions::default().lane, LaneId::WORKERS);
 }
+
+#[test]
+fn a_thread_goes_on_with_the_function_it_was_swapped_to() {
+    let runtime = runtime();
+    let (tell, heard) = std::sync::mpsc::channel();
+    let version = move |name: &'static str| {
+        let tell = tell.clone();
+        move |mailbox: &mut iris_core::Mailbox| {
+            while let Some(incoming) = mailbox.recv(None) {
+                match incoming {
+                    Incoming::System(_) => return,
+                    Incoming::User(_) => tell.send(name).unwrap(),
+                }
+            }
+        }
+    };
+    let pid = runtime.spawn_thread(version("old"), SpawnOptions::default()).unwrap();
+    runtime.send(pid, b"x".into()).unwrap();
+    assert_eq!(heard.recv_timeout(DEADLINE), Ok("old"));
+    assert_eq!(runtime.hot_swap_thread(pid, version("new")).unwrap(), 2);
+    runtime.send(pid, b"x".into()).unwrap();
+    assert_eq!(heard.recv_timeout(DEADLINE), Ok("new"));
+    runtime.stop(pid);
+    assert!(runtime.join(pid, Some(DEADLINE)));
+}
