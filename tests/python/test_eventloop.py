@@ -6,6 +6,7 @@ import asyncio
 import threading
 
 import iris
+import pytest
 from conftest import DEADLINE, eventually, settled, tick
 
 
@@ -143,3 +144,37 @@ def test_a_loop_without_readers_is_woken_too(rt: iris.Runtime) -> None:
     with asyncio.Runner(loop_factory=BlindLoop) as runner:
         pid = runner.run(main())
     assert rt.ask_blocking(pid, b"b", timeout=DEADLINE) == b"B"
+
+
+def test_a_closed_runtime_leaves_the_loop() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        selector = loop._selector  # type: ignore[attr-defined]
+        before = len(selector.get_map())
+        for _ in range(20):
+            async with iris.Runtime() as rt:
+                assert await rt.ask(rt.spawn(bytes.upper), b"a") == b"A"
+        await settled(lambda: len(selector.get_map()) == before, "the loop to watch as little as before")
+
+    asyncio.run(main())
+
+
+def test_closing_on_the_loops_own_thread_is_quick() -> None:
+    ended: list[object] = []
+
+    async def function(mailbox: iris.AsyncMailbox) -> None:
+        ended.append(await mailbox.recv())
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with iris.Runtime() as rt:
+            rt.spawn_with_mailbox(function)
+            waiting = rt.ask(rt.spawn_observed_handler(), b"")
+            await tick()
+            started = loop.time()
+        assert loop.time() - started < 2
+        with pytest.raises(iris.AskFailedError):
+            await waiting
+        await settled(lambda: ended == [None], "the end of the async actor")
+
+    asyncio.run(main())

@@ -198,6 +198,62 @@ def test_async_handlers_without_a_loop_share_one_thread(rt: iris.Runtime) -> Non
     assert not answers.pop().endswith(b" %d" % threading.get_ident())
 
 
+@pytest.mark.parametrize("kind", ["plain", "async"])
+def test_shutdown_waits_for_what_is_in_hand(rt: iris.Runtime, kind: str) -> None:
+    go, entered, done = threading.Event(), threading.Event(), threading.Event()
+
+    def plain(message: bytes) -> None:
+        entered.set()
+        assert go.wait(DEADLINE)
+        done.set()
+
+    async def later(message: bytes) -> None:
+        entered.set()
+        await asyncio.get_running_loop().run_in_executor(None, go.wait, DEADLINE)
+        done.set()
+
+    rt.send(rt.spawn(plain if kind == "plain" else later), b"x")
+    assert entered.wait(DEADLINE)
+    reports: list[object] = []
+    closing = threading.Thread(target=lambda: reports.append(rt.shutdown(timeout=DEADLINE)))
+    closing.start()
+    eventually(lambda: refused(rt), "the shutdown to begin")
+    assert reports == []
+    go.set()
+    closing.join()
+    assert done.is_set()
+    assert reports == [{"finished": 1, "killed": 0, "unfinished": []}]
+
+
+def refused(rt: iris.Runtime) -> bool:
+    """Whether the runtime takes no actors any more."""
+    try:
+        rt.stop(rt.spawn(print))
+    except iris.RuntimeClosedError:
+        return True
+    return False
+
+
+def test_unread_messages_do_not_hold_up_a_shutdown(rt: iris.Runtime) -> None:
+    rt.send(rt.spawn_observed_handler(), b"unread")
+    assert rt.shutdown(timeout=3_600) == {"finished": 1, "killed": 0, "unfinished": []}
+
+
+def test_unsupervised_while_it_waits_for_its_restart_an_actor_ends(
+    rt: iris.Runtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    def crash(message: bytes) -> None:
+        raise ValueError("boom")
+
+    supervisor = rt.spawn_supervisor(intensity=1_000, backoff=(3_600.0, 3_600.0))
+    with caplog.at_level(logging.CRITICAL, "iris"):
+        pid = rt.start_child(supervisor, lambda: crash)
+        rt.send_many(pid, [b""] * 2)
+        eventually(lambda: (rt.actor_info(pid) or {}).get("state") == "suspended", "the pause")
+        assert rt.unsupervise(pid)
+        assert rt.join(pid, DEADLINE)
+
+
 MEMORY = """
 import iris, resource
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -266,6 +266,22 @@ impl LoopLane {
         *self.helper.lock() = parker;
     }
 
+    /// The runtime is closed: the loop need not watch for its news any more, once it has done what is posted.
+    fn leave(self: &Arc<Self>) {
+        match self.waker.get() {
+            #[cfg(unix)]
+            Some(Waker::Fd(fd)) => {
+                let (lane, raw) = (Arc::clone(self), fd.raw());
+                self.post(Job::Call(Box::new(move |py| {
+                    // A loop that is closed already has dropped it.
+                    drop(lane.event_loop(py).call_method1(intern!(py, "remove_reader"), (raw,)));
+                })));
+            }
+            Some(waker) => waker.signal(),
+            None => {}
+        }
+    }
+
     /// The loop is closed: its actors go on elsewhere.
     fn end(self: &Arc<Self>) {
         if self.closed.swap(true, Ordering::AcqRel) {
@@ -436,12 +452,12 @@ impl Loops {
 
     /// Stops the runtime's own loop, and the threads that wake others.
     pub(crate) fn close(&self) {
-        for lane in self.lanes.lock().iter() {
-            if let Some(waker @ Waker::Thread(_)) = lane.waker.get() {
-                waker.signal();
+        let (lanes, own) = (self.lanes.lock().clone(), self.own.lock().clone());
+        for lane in lanes {
+            if !own.as_ref().is_some_and(|own| Arc::ptr_eq(own, &lane)) {
+                lane.leave();
             }
         }
-        let own = self.own.lock().clone();
         if let Some(lane) = own {
             let that = Arc::clone(&lane);
             lane.post(Job::Call(Box::new(move |py| {
