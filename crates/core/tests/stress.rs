@@ -303,3 +303,58 @@ fn stops_and_slots_used_again_blocking() {
 fn stops_and_slots_used_again_spilling() {
     replace("spill", Some(Overflow::Spill(None)));
 }
+
+/// Actors of each kind that end by themselves while several stop them and many send to them: their slots change hands
+/// at once, and whoever lives there next is nobody's victim.
+#[test]
+fn slots_change_hands() {
+    const ROUNDS: usize = 1_500;
+    let runtime = runtime();
+    let (current, over) = (AtomicU64::new(0), AtomicBool::new(false));
+    let ends = || |_: &Context<'_>, _: Message| Flow::Stop(ExitReason::Normal);
+    let probed = Arc::new(Seen::default());
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (runtime, current, over) = (&runtime, &current, &over);
+            scope.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    let Some(pid) = Pid::from_u64(current.load(Ordering::Relaxed)) else { continue };
+                    match thread {
+                        0 | 1 => drop(runtime.stop(pid)),
+                        2 => drop(runtime.try_send(pid, b"\xffend".into())),
+                        _ => drop(runtime.hot_swap(pid, Arc::new(ends()))),
+                    }
+                    std::thread::yield_now();
+                }
+            });
+        }
+        for round in 0..ROUNDS {
+            let bounds = (round % 3 == 1).then(|| Bounds::messages(2));
+            let victim = match round % 3 {
+                2 => runtime.spawn_observed(SpawnOptions::default()).unwrap(),
+                _ => runtime.spawn(ends(), SpawnOptions { bounds, ..SpawnOptions::default() }).unwrap(),
+            };
+            current.store(victim.get(), Ordering::Relaxed);
+            assert!(runtime.join(victim, Some(DEADLINE)), "round {round}: the victim stayed");
+            let bounds = (round % 2 == 1).then(|| Bounds::messages(2));
+            let options = SpawnOptions { bounds, ..SpawnOptions::default() };
+            let probe = runtime.spawn(noting(&probed), options).unwrap();
+            let answer = runtime.ask_blocking(probe, b"\xffask".into(), Some(DEADLINE));
+            assert!(answer.is_ok(), "round {round}: the next in its slot does not answer: {answer:?}");
+            assert!(runtime.is_alive(probe) && runtime.stop(probe));
+            assert!(runtime.join(probe, Some(DEADLINE)), "round {round}: the next in its slot stayed");
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    probed.check("probes");
+    let until = Instant::now() + DEADLINE;
+    loop {
+        let stats = runtime.stats();
+        let is_balanced = stats.queued == 0 && stats.sent == stats.handled + dropped(&stats);
+        if is_balanced && runtime.live_actors() == 0 {
+            return;
+        }
+        assert!(Instant::now() < until, "{stats:?}");
+        std::thread::yield_now();
+    }
+}
