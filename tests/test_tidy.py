@@ -30,7 +30,7 @@ PARTS = {
 ARROWS_UP = {"runtime": "the handle of the runtime, which contexts and supervisors hand to user code"}
 # (user, used): why.
 ARROWS_UP_ALONE = {
-    ("ask", "shared"): "an ask that nobody answered is counted where all counters are",
+    ("ask", "shared"): "an ask that was answered takes its deadline's timer back",
     ("details", "future"): "the pending task of an async actor lies with its rare parts",
 }
 
