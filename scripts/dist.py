@@ -98,7 +98,8 @@ def platform_package(platform: str, addon: Path, into: Path) -> Path:
     (into / "README.md").write_text(
         f"# iris-actors-{platform}\n\nThe native addon of `iris-actors` for {platform}.\n"
     )
-    shutil.copy(addon, into)
+    for file in (addon, ROOT / "LICENSE-MIT", ROOT / "LICENSE-APACHE"):
+        shutil.copy(file, into)
     return into
 
 
