@@ -267,3 +267,29 @@ def test_refused_buffer_stays(rt: iris.Runtime, inbox: Inbox) -> None:
     view[:] = b"k"
     assert rt.send_buffer(rt.spawn(inbox), buffer_id) is True
     assert inbox.wait(1) == [b"k"]
+
+
+def test_send_takes_keywords_and_subclasses(rt: iris.Runtime, inbox: Inbox) -> None:
+    class Words(bytes):
+        pass
+
+    class Number(int):
+        pass
+
+    pid = rt.spawn(inbox)
+    ref = rt.ref(pid)
+    assert rt.send(pid=pid, data=b"1")
+    assert rt.send(pid, data=b"2")
+    assert rt.send(Number(pid), Words(b"3"))
+    assert ref.send(data=b"4")
+    assert ref.send(Words(b"5"))
+    assert inbox.wait(5) == [b"1", b"2", b"3", b"4", b"5"]
+    for wrong in ((), (pid,), (pid, b"", b"")):
+        with pytest.raises(TypeError):
+            rt.send(*wrong)
+    with pytest.raises(TypeError):
+        ref.send()  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        rt.send(None, b"")  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        iris.Runtime.send(ref, pid, b"")  # type: ignore[arg-type]

@@ -104,6 +104,15 @@ impl Inbox {
     }
 }
 
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        if let Some(mailbox) = self.mailbox.get_mut() {
+            // A loop that was closed dropped the task in the middle of its wait.
+            mailbox.end_wait();
+        }
+    }
+}
+
 /// The mailbox in the hands of the one call that may use it.
 pub(crate) struct Borrowed<'a> {
     inbox: &'a Inbox,
@@ -125,7 +134,12 @@ impl Borrowed<'_> {
         let unanswered = std::mem::take(&mut *self.inbox.unanswered.lock());
         drop(unanswered);
         // SAFETY: as in `mailbox`.
-        unsafe { (*self.inbox.mailbox.get()).take() }
+        let mut mailbox = unsafe { (*self.inbox.mailbox.get()).take() };
+        if let Some(mailbox) = &mut mailbox {
+            // A task that was cancelled while it waited has not ended its wait.
+            mailbox.end_wait();
+        }
+        mailbox
     }
 
     /// The oldest message.

@@ -14,6 +14,7 @@ mod carried;
 mod crash;
 mod errors;
 mod eventloop;
+mod fast;
 mod functions;
 mod help;
 mod inbox;
@@ -64,5 +65,5 @@ fn _iris(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(errors::error_kinds, module)?)?;
     module.add_function(wrap_pyfunction!(shared::exit, module)?)?;
     module.add_function(wrap_pyfunction!(shared::forked_child, module)?)?;
-    Ok(())
+    fast::install(module.py())
 }

@@ -44,6 +44,12 @@ pub(crate) fn from_python(data: &Bound<'_, PyAny>) -> PyResult<Payload> {
     Ok(Payload::host(KeptBytes(as_bytes(data)?)))
 }
 
+/// The payload of a `bytes` object, kept as it is.
+#[inline]
+pub(crate) fn keep(data: &Bound<'_, PyBytes>) -> Payload {
+    Payload::host(KeptBytes(data.clone().unbind()))
+}
+
 /// The object itself if it is `bytes`, else a copy of its buffer.
 #[inline]
 pub(crate) fn as_bytes(data: &Bound<'_, PyAny>) -> PyResult<Py<PyBytes>> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use iris_core::Pid;
+use iris_core::{Payload, Pid};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -55,18 +55,7 @@ impl PyActorRef {
     /// Send a message. As `Runtime.send`.
     #[inline]
     fn send(&self, data: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let core = self.shared.core()?;
-        let payload = payload::from_python(data)?;
-        let sent = if self.shared.contextvars {
-            let carried = Box::new(crate::carried::copy(data.py())?);
-            core.send_with_context(self.actor.pid(), payload, carried)
-        } else {
-            self.actor.try_send(payload)
-        };
-        match sent {
-            Ok(()) => Ok(true),
-            Err(refused) => refused_send(data.py(), &self.shared, self.actor.pid(), refused),
-        }
+        self.send_payload(data.py(), payload::from_python(data)?)
     }
 
     /// Ask, and await the answer. As `Runtime.ask`.
@@ -108,6 +97,22 @@ impl PyActorRef {
 
     fn __hash__(&self) -> u64 {
         Pid::get(self.actor.pid())
+    }
+}
+
+impl PyActorRef {
+    #[inline]
+    pub(crate) fn send_payload(&self, py: Python<'_>, payload: Payload) -> PyResult<bool> {
+        let core = self.shared.core()?;
+        let sent = if self.shared.contextvars {
+            core.send_with_context(self.actor.pid(), payload, Box::new(crate::carried::copy(py)?))
+        } else {
+            self.actor.try_send(payload)
+        };
+        match sent {
+            Ok(()) => Ok(true),
+            Err(refused) => refused_send(py, &self.shared, self.actor.pid(), refused),
+        }
     }
 }
 

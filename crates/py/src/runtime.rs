@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use iris_core::{Pid, Refusal, SendError};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 
 use crate::carried;
 use crate::errors::{OrRaise, invalid};
@@ -50,16 +50,7 @@ impl Runtime {
     ///     (True, False)
     #[inline]
     fn send(&self, pid: PidArgument, data: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let core = self.shared.core()?;
-        let payload = payload::from_python(data)?;
-        let Some(pid) = pid.get() else { return Ok(false) };
-        if self.shared.contextvars {
-            return self.send_with_context(data.py(), pid, payload);
-        }
-        match core.try_send(pid, payload) {
-            Ok(()) => Ok(true),
-            Err(refused) => self.refused(data.py(), pid, refused),
-        }
+        self.send_payload(data.py(), pid, payload::from_python(data)?)
     }
 
     /// Send several messages to one actor, in order.
@@ -241,6 +232,25 @@ impl Runtime {
 }
 
 impl Runtime {
+    /// Sends a `bytes` object, as `fast` found it to be.
+    #[inline]
+    pub(crate) fn send_bytes(&self, pid: PidArgument, data: &Bound<'_, PyBytes>) -> PyResult<bool> {
+        self.send_payload(data.py(), pid, payload::keep(data))
+    }
+
+    #[inline]
+    fn send_payload(&self, py: Python<'_>, pid: PidArgument, payload: iris_core::Payload) -> PyResult<bool> {
+        let core = self.shared.core()?;
+        let Some(pid) = pid.get() else { return Ok(false) };
+        if self.shared.contextvars {
+            return self.send_with_context(py, pid, payload);
+        }
+        match core.try_send(pid, payload) {
+            Ok(()) => Ok(true),
+            Err(refused) => self.refused(py, pid, refused),
+        }
+    }
+
     #[cold]
     fn send_with_context(&self, py: Python<'_>, pid: Pid, payload: iris_core::Payload) -> PyResult<bool> {
         let carried = Box::new(carried::copy(py)?);
