@@ -73,6 +73,8 @@ pub(crate) struct Details {
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) waiter: Option<Arc<dyn Waiter>>,
     pub(crate) ending: Option<ExitReason>,
+    /// The function a pull actor was spawned with, where its host told.
+    pub(crate) function: Option<Arc<dyn Any + Send + Sync>>,
     /// The function a pull actor was swapped to.
     pub(crate) swapped: Option<Arc<dyn Any + Send + Sync>>,
     /// What an observed actor keeps for its readers, oldest first.

@@ -220,5 +220,7 @@ fn tell_others(shared: &Arc<Shared>, pid: Pid, reason: &ExitReason, details: Det
     for hook in details.exit_hooks.into_values() {
         quietly("an exit hook", || hook(pid, reason));
     }
-    quietly("the drop of earlier code", || drop((details.history, details.swapped, details.cancel)));
+    quietly("the drop of earlier code", || {
+        drop((details.history, details.function, details.swapped, details.cancel));
+    });
 }

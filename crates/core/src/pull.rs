@@ -99,10 +99,10 @@ impl PullMailbox {
         Runtime::inner(Arc::clone(&self.shared))
     }
 
-    /// Whether the actor was told to stop.
+    /// Whether the actor was told to stop, or to begin anew: its function should return.
     pub fn is_stopped(&mut self) -> bool {
         self.obey_signals();
-        self.stopped.is_some()
+        self.stopped.is_some() || self.restart
     }
 
     /// Takes the oldest message without waiting.
@@ -302,9 +302,15 @@ impl PullMailbox {
     }
 
     fn restarted(self) -> Finish {
-        self.cell().look_at_details(self.pid, |details| details.restarts += 1);
+        let swapped = self.cell().look_at_details(self.pid, |details| {
+            details.restarts += 1;
+            details.swapped.take()
+        });
         ending::stop_children(&self.shared, self.cell(), self.pid);
-        Finish::Restarted(self)
+        match swapped.flatten() {
+            Some(function) => Finish::Swapped(self, function),
+            None => Finish::Restarted(self),
+        }
     }
 
     /// Ends the actor. What is still to be waited for is waited for by the workers.
@@ -313,7 +319,7 @@ impl PullMailbox {
             return;
         }
         // A wait that was dropped may have left the actor idle; a sender that activated it since wakes us alone.
-        let _ = self.cell().word.try_claim();
+        let _ = self.cell().word.try_claim() || self.cell().word.try_claim_waiting();
         for incoming in std::mem::take(&mut self.stash) {
             if let Incoming::User(message) = incoming {
                 self.count_taken();

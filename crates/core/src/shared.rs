@@ -402,6 +402,10 @@ impl Shared {
 
     /// Ends an actor with Normal if it is idle now; false: it is not.
     pub(crate) fn retire(self: &Arc<Self>, cell: &Cell, pid: Pid) -> bool {
+        if cell.has(flag::PULL) {
+            // Its holder is its owner and ends it.
+            return cell.word.is_idle() && self.stop(pid, ExitReason::Normal);
+        }
         if !cell.word.try_claim() {
             return false;
         }
@@ -433,10 +437,15 @@ impl Shared {
     }
 
     fn push_to_workers(&self, cell: &Cell) {
-        if !self.workers.is_started()
-            && let Some(shared) = self.this.get().and_then(WeakShared::upgrade)
-            && let Err(error) = shared.workers.start(&shared)
-        {
+        if self.workers.is_running() {
+            return self.workers.push(cell);
+        }
+        let Some(shared) = self.this.get().and_then(WeakShared::upgrade) else { return };
+        if self.workers.is_closing() {
+            // After a shutdown: what was left behind ends on the thread that lets it go.
+            return self.workers.run_here(&shared, cell);
+        }
+        if let Err(error) = shared.workers.start(&shared) {
             tracing::error!(%error, "an actor is ready and nobody can run it");
         }
         self.workers.push(cell);

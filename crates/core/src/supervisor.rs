@@ -136,8 +136,8 @@ impl Supervisor {
         let child = state.children.remove(place);
         drop(state);
         if matches!(child.source, Source::InPlace) && child.status != Status::Running {
-            // It waits for a restart that nobody will order any more.
-            shared.signal(child.pid, Signal::Exit(ExitReason::Killed));
+            // It waits for a restart that nobody else will order any more.
+            shared.signal(child.pid, Signal::Restart);
         }
         true
     }

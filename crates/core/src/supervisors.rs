@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use crate::backoff::Backoff;
 use crate::cell::flag;
 use crate::child::{Factory, Source};
+use crate::details::Signal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::ExitReason;
 use crate::lane::LaneId;
@@ -217,7 +218,13 @@ impl Runtime {
                 details.parent.take_if(|(parent, _)| *parent == supervisor).map(|(_, order)| order)
             });
             if let (Some(Some(order)), Some(cell)) = (order, self.shared().table.get(supervisor)) {
-                cell.look_at_details(supervisor, |details| details.children.remove(&order));
+                let last = cell.look_at_details(supervisor, |details| {
+                    details.children.remove(&order);
+                    details.children.is_empty() && details.ending.is_some()
+                });
+                if last == Some(true) {
+                    self.shared().signal(supervisor, Signal::ChildrenGone);
+                }
             }
         }
         supervisors.get(supervisor).is_ok_and(|found| found.remove(self.shared(), pid))

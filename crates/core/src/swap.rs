@@ -47,7 +47,7 @@ impl Runtime {
             return Err(Error::new(ErrorKind::WrongActorKind, message));
         }
         cell.with_details(pid, |details| {
-            let first = first.unwrap_or_else(|| Arc::new(Unknown));
+            let first = first.or_else(|| details.function.clone()).unwrap_or_else(|| Arc::new(Unknown));
             details.history.get_or_insert_with(|| Box::new(History::new(Code::Function(first))));
         });
         self.swap(cell, pid, Code::Function(function))

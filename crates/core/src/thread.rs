@@ -167,6 +167,10 @@ impl Runtime {
         let pid = pull.pid();
         let mailbox = Mailbox { pull, parker };
         let function = Function(Arc::new(function));
+        if let Some(cell) = self.shared().table.get(pid) {
+            let first = function.clone();
+            cell.with_details(pid, |details| details.function = Some(Arc::new(first)));
+        }
         std::thread::Builder::new()
             .name(format!("iris-actor-{pid}"))
             .spawn(move || live(mailbox, function))

@@ -1,6 +1,7 @@
 //! Timing: what the runtime's timers do when they go off.
 
 use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -87,7 +88,7 @@ impl Action {
 
 fn check_idle(shared: &Arc<Shared>, pid: Pid, timeout: Duration, taken_before: u64) {
     let Some(cell) = shared.table.get(pid) else { return };
-    let taken = cell.taken.load(std::sync::atomic::Ordering::Acquire);
+    let taken = cell.taken.load(Ordering::Acquire);
     let was_used = taken != taken_before || cell.queued() > 0;
     if was_used || !shared.retire(cell, pid) {
         shared.timing.check_idle(shared, pid, timeout, taken);
@@ -98,11 +99,12 @@ fn check_idle(shared: &Arc<Shared>, pid: Pid, timeout: Duration, taken_before: u
 pub(crate) struct Timing {
     timers: OnceLock<Timers<Action>>,
     clock: Clock,
+    closed: AtomicBool,
 }
 
 impl Timing {
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { timers: OnceLock::new(), clock }
+        Self { timers: OnceLock::new(), clock, closed: AtomicBool::new(false) }
     }
 
     fn timers(&self, weak: impl FnOnce() -> WeakShared) -> &Timers<Action> {
@@ -119,6 +121,9 @@ impl Timing {
 
     fn after(&self, shared: &Shared, delay: Duration, owner: Option<Pid>, action: Action) -> u64 {
         // Refused beyond the limit of timers alone, which is logged there; the caller's own time-outs are best effort.
+        if self.closed.load(Ordering::Acquire) {
+            return 0;
+        }
         let delay = Delay { delay_ms: in_ms(delay), interval_ms: None, owner };
         match self.timers(|| shared.weak()).insert(delay, action) {
             Ok(id) => id.get(),
@@ -166,6 +171,7 @@ impl Timing {
 
     /// Ends the thread; pending timers are dropped.
     pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
         if let Some(timers) = self.timers.get() {
             timers.close(CLOSE_WITHIN);
         }

@@ -87,8 +87,17 @@ impl Workers {
         }
     }
 
-    pub(crate) fn is_started(&self) -> bool {
-        self.started.load(Ordering::Relaxed)
+    pub(crate) fn is_running(&self) -> bool {
+        self.started.load(Ordering::Relaxed) && !self.closing.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Runs a turn on the calling thread.
+    pub(crate) fn run_here(&self, shared: &Arc<Shared>, cell: &Cell) {
+        stepper::run(shared, cell, &self.interrupts, &mut Slice::endless());
     }
 
     /// Starts the threads, once.
