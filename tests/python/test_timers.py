@@ -1,4 +1,4 @@
-"""Timers."""
+"""Timers: once, again and again, cancelled, and ended with their actor."""
 
 from __future__ import annotations
 
