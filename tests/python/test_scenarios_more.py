@@ -239,18 +239,26 @@ def test_unread_messages_do_not_hold_up_a_shutdown(rt: iris.Runtime) -> None:
     assert rt.shutdown(timeout=3_600) == {"finished": 1, "killed": 0, "unfinished": []}
 
 
-def test_unsupervised_while_it_waits_for_its_restart_an_actor_ends(
-    rt: iris.Runtime, caplog: pytest.LogCaptureFixture
+def test_unsupervised_while_it_waits_for_its_restart_an_actor_goes_on_alone(
+    rt: iris.Runtime, inbox: Inbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def crash(message: bytes) -> None:
-        raise ValueError("boom")
+    def handler(message: bytes) -> None:
+        if message == b"crash":
+            raise ValueError("boom")
+        inbox(message)
 
     supervisor = rt.spawn_supervisor(intensity=1_000, backoff=(3_600.0, 3_600.0))
     with caplog.at_level(logging.CRITICAL, "iris"):
-        pid = rt.start_child(supervisor, lambda: crash)
-        rt.send_many(pid, [b""] * 2)
-        eventually(lambda: (rt.actor_info(pid) or {}).get("state") == "suspended", "the pause")
+        pid = rt.start_child(supervisor, lambda: handler)
+        rt.send_many(pid, [b"crash", b"crash", b"again"])
+        eventually(lambda: rt.stats()["crashed"] == 2, "the second crash")
+        # The supervisor hears in order: when the sibling is back, the other's pause has begun.
+        sibling = rt.start_child(supervisor, lambda: handler)
+        rt.send(sibling, b"crash")
+        eventually(lambda: (rt.actor_info(sibling) or {}).get("restarts") == 1, "the sibling's restart")
         assert rt.unsupervise(pid)
+        assert inbox.wait(1) == [b"again"]
+        rt.send(pid, b"crash")
         assert rt.join(pid, DEADLINE)
 
 
