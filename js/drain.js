@@ -166,11 +166,13 @@ class Drain {
           result = handler(message)
         } catch (error) {
           this.#crashed(turn, index, error)
-          at += (count - index) * 2
+          at = this.#passOver(at + 2, count - index - 1)
+          slab = this.#slab
           break
         }
         if ((result !== undefined || size >= FLAGGED) && this.#returned(turn, index, size, result)) {
-          at += (count - index) * 2
+          at = this.#passOver(at + 2, count - index - 1)
+          slab = this.#slab
           break
         }
       }
@@ -184,6 +186,17 @@ class Drain {
     if (size & OWN_PART) return new FastBuffer(this.#parts[++this.#part], 0, size & LENGTH)
     if (size & NEXT_SLAB) this.#slab = this.#parts[++this.#part]
     return new FastBuffer(this.#slab, offset, size & LENGTH)
+  }
+
+  /** Passes over messages that go back: their parts are not read. The word behind them. */
+  #passOver(at, count) {
+    const end = at + count * 2
+    for (; at < end; at += 2) {
+      const size = this.#frame[at + 1]
+      if (size & NEXT_SLAB) this.#slab = this.#parts[++this.#part]
+      else if (size & OWN_PART) this.#part++
+    }
+    return end
   }
 
   #crashed(turn, index, error) {

@@ -41,6 +41,24 @@ test('senders_lose_nothing', async () => {
   await fc.assert(property, { numRuns: 40 })
 })
 
+test('what is passed over by a crash or a promise leaves the others their bytes', async () => {
+  const rt = open()
+  const got = []
+  const bytes = (number) => Buffer.alloc(1 + ((number * 977) % 5000), number % 251)
+  for (let round = 0; round < 30; round++) {
+    const crashing = rt.spawn(() => {
+      throw new Error('on purpose')
+    })
+    const waiting = rt.spawn(async () => {})
+    const plain = rt.spawn((message) => void got.push(message.every((byte) => byte === message[0])))
+    for (let number = 0; number < 60; number++) {
+      for (const pid of [crashing, waiting, plain]) rt.send(pid, bytes(number))
+    }
+  }
+  await eventually(() => got.length === 1800 && rt.stats().queued === 0, 'all messages')
+  expect(got.every((whole) => whole === true)).toBe(true)
+})
+
 test('a queue survives restarts in place in order', async () => {
   const rt = open()
   const supervisor = rt.spawnSupervisor({ intensity: 1000, period: 60, backoff: [0, 0] })

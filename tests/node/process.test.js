@@ -152,3 +152,28 @@ test('timers and immediates run while actors flood each other', async () => {
   `
   expect(await run(script)).toMatchObject({ out: 'over\n', code: 0 })
 })
+
+test('closed runtimes are forgotten', async () => {
+  const script = `
+    const { memoryUsage } = process
+    const many = async (count) => {
+      for (let index = 0; index < count; index++) {
+        const rt = new NodeRuntime()
+        rt.spawn(() => {})
+        rt.spawnWithMailbox((mailbox) => mailbox.recv())
+        await rt.close()
+      }
+    }
+    const main = async () => {
+      await many(100)
+      const before = memoryUsage.rss()
+      await many(500)
+      console.log(Math.round((memoryUsage.rss() - before) / 1e6))
+      await rt.close()
+    }
+    main()
+  `
+  const { out, code } = await run(script)
+  expect(code).toBe(0)
+  expect(Number(out)).toBeLessThan(200)
+})

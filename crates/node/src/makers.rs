@@ -35,8 +35,9 @@ pub(crate) fn call(slot: u32) -> Result<u32, Failure> {
         return Err(Failure::new("Error", "the actor's JavaScript thread is gone"));
     };
     let env = state.env;
-    let made = raw::call(env, state.make.get(), &[raw::number(env, f64::from(slot))]);
-    let Some(made) = made else { return Err(Failure::new("Error", "the maker could not be called")) };
+    let Some(made) = state.call_maker(slot) else {
+        return Err(Failure::new("Error", "the maker could not be called"));
+    };
     if let Some(failure) = raw::text_of(env, made) {
         return Err(raw::failure_of(&failure));
     }

@@ -14,9 +14,12 @@ use crate::batch::Batch;
 use crate::frame::Frame;
 use crate::host::{Event, Host, LaneBell};
 use crate::mail::Mail;
-use crate::raw::{Env, Keep, Value};
+use crate::raw::{self, Env, Keep, Value};
 use crate::shelf::Shelf;
 use crate::slots::Slots;
+
+/// What the garbage collector is told a runtime takes: about its first segment of actors.
+const RUNTIME_BYTES: i64 = 1 << 20;
 
 /// How often the lane of a JavaScript thread that is gone is looked after.
 const DRAIN_PAUSE: Duration = Duration::from_millis(1);
@@ -41,7 +44,8 @@ pub(crate) struct State {
     /// Reports of shutdowns, until JavaScript reads them.
     pub(crate) reports: RefCell<Shelf<ShutdownReport>>,
     /// Calls the maker in a slot: `(slot) => slot of the handler made | failure text`.
-    pub(crate) make: Keep,
+    /// Given up at the close, as the function holds what holds this state.
+    make: RefCell<Option<Keep>>,
     /// The class of errors.
     pub(crate) error_class: Keep,
     holds: Cell<bool>,
@@ -80,7 +84,7 @@ impl State {
             Ok(opened) => opened,
             Err(error) => {
                 host.detach();
-                crate::raw::throw(env, shared.error_class, &error);
+                raw::throw(env, shared.error_class, &error);
                 return Err(napi::Error::new(napi::Status::PendingException, String::new()));
             }
         };
@@ -102,17 +106,24 @@ impl State {
             starts: RefCell::default(),
             errors: RefCell::default(),
             reports: RefCell::default(),
-            make: Keep::new(env, shared.make),
+            make: RefCell::new(Some(Keep::new(env, shared.make))),
             error_class: Keep::new(env, shared.error_class),
             holds: Cell::new(false),
             open: Cell::new(true),
         });
         // SAFETY: the count given to the hook is taken back by it, or by `close`, which removes it.
         unsafe {
+            sys::napi_adjust_external_memory(env, RUNTIME_BYTES, &mut 0);
             let data = Rc::into_raw(Rc::clone(&state)).cast_mut().cast();
             napi::check_status!(sys::napi_add_env_cleanup_hook(env, Some(env_ends), data))?;
         }
         Ok(state)
+    }
+
+    /// Calls a maker; `None` where it cannot be called any more.
+    pub(crate) fn call_maker(&self, slot: u32) -> Option<Value> {
+        let make = self.make.borrow().as_ref().map(Keep::get)?;
+        raw::call(self.env, make, &[raw::number(self.env, f64::from(slot))])
     }
 
     /// Keeps the process alive, or no longer.
@@ -144,6 +155,7 @@ impl State {
     fn let_go(&self) {
         self.hold(false);
         self.host.detach();
+        drop(self.make.borrow_mut().take());
         // Borrowed only where the process exits within a function that a native call has called.
         if let Ok(mut batch) = self.batch.try_borrow_mut() {
             batch.abandon();
@@ -155,6 +167,13 @@ impl State {
         self.starts.borrow_mut().clear();
         self.asks.borrow_mut().clear();
         self.errors.borrow_mut().clear();
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        // SAFETY: dropped on the JavaScript thread, by a finalizer at the latest.
+        unsafe { sys::napi_adjust_external_memory(self.env, -RUNTIME_BYTES, &mut 0) };
     }
 }
 
