@@ -16,7 +16,7 @@ use crate::ending;
 use crate::exit::ExitReason;
 use crate::history::Code;
 use crate::lane::LaneId;
-use crate::message::{Incoming, Message};
+use crate::message::{Incoming, Message, SystemKind};
 use crate::pid::Pid;
 use crate::runtime::Runtime;
 use crate::shared::Shared;
@@ -206,6 +206,7 @@ impl PullMailbox {
         if self.stopped.is_none() && !reason.is_failure() && !self.restart {
             let swapped = self.cell().look_at_details(self.pid, |details| details.swapped.take()).flatten();
             if let Some(function) = swapped {
+                self.forget_swap_notices();
                 return Finish::Swapped(self, function);
             }
         }
@@ -301,14 +302,25 @@ impl PullMailbox {
         drop(before);
     }
 
-    fn restarted(self) -> Finish {
+    /// The latest function is called next: what told of it, or of those it replaces, is not for it to hear.
+    fn forget_swap_notices(&mut self) {
+        self.notices.retain(|notice| match notice {
+            Incoming::System(message) => message.kind != SystemKind::HotSwap,
+            Incoming::User(_) => true,
+        });
+    }
+
+    fn restarted(mut self) -> Finish {
         let swapped = self.cell().look_at_details(self.pid, |details| {
             details.restarts += 1;
             details.swapped.take()
         });
         ending::stop_children(&self.shared, self.cell(), self.pid);
         match swapped.flatten() {
-            Some(function) => Finish::Swapped(self, function),
+            Some(function) => {
+                self.forget_swap_notices();
+                Finish::Swapped(self, function)
+            }
             None => Finish::Restarted(self),
         }
     }

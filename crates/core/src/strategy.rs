@@ -20,7 +20,7 @@ pub enum Strategy {
 /// When a child is restarted, as in OTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restart {
-    /// Whatever it exited for.
+    /// Whatever it exited for by itself. A stop of a child that is restarted in place is final.
     Permanent,
     /// When it exited for another reason than [`ExitReason::Normal`].
     Transient,

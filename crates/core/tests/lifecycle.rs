@@ -248,3 +248,20 @@ fn a_thread_goes_on_with_the_function_it_was_swapped_to() {
     runtime.stop(pid);
     assert!(runtime.join(pid, Some(DEADLINE)));
 }
+
+#[test]
+fn two_swaps_of_a_pull_actor_are_one_change() {
+    let runtime = runtime();
+    let (mut mailbox, bell) = mailbox(&runtime);
+    let pid = mailbox.pid();
+    runtime.hot_swap_pull(pid, None, Arc::new("second")).unwrap();
+    runtime.hot_swap_pull(pid, None, Arc::new("third")).unwrap();
+    runtime.send(pid, b"x".into()).unwrap();
+    assert_eq!(notice(&pull(&mut mailbox, &bell).unwrap()).kind, SystemKind::HotSwap);
+    let Finish::Swapped(mut mailbox, function) = mailbox.finish(ExitReason::Normal) else {
+        panic!("it ended")
+    };
+    assert_eq!(function.downcast_ref::<&str>(), Some(&"third"));
+    assert_eq!(bytes(&pull(&mut mailbox, &bell).unwrap()), b"x");
+    assert!(matches!(mailbox.finish(ExitReason::Normal), Finish::Ended));
+}
