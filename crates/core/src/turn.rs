@@ -147,7 +147,7 @@ impl Turn {
         cell.count_put_back(count);
     }
 
-    /// Readies a suspension, as [`Context::suspend`].
+    /// Readies a suspension, as [`Context::suspend`](crate::Context::suspend).
     pub fn suspension(&self, cancel: Box<dyn FnOnce() + Send>) -> Suspension {
         Suspension::new(&self.shared, self.cell(), self.pid, cancel)
     }
