@@ -48,6 +48,12 @@ impl StartDone {
     fn tell(&mut self, outcome: Result<Pid, Failure>) {
         self.told = true;
         if let Some(shared) = self.shared.upgrade() {
+            // At once, not in the supervisor's next turn: whoever gets the new pid from the factory may unsupervise it.
+            if let Ok(pid) = &outcome
+                && shared.supervisors.take_over(&shared, self.supervisor, self.child, *pid)
+            {
+                return;
+            }
             let event = Event::Started { child: self.child, outcome };
             shared.signal(self.supervisor, Signal::Event(Box::new(event)));
         }

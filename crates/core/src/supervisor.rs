@@ -275,6 +275,22 @@ impl Supervisor {
         Flow::Continue
     }
 
+    /// What a factory made takes its child's place; false: the child is gone, or the actor is another child's.
+    pub(crate) fn take_over(&self, shared: &Arc<Shared>, id: u64, pid: Pid) -> bool {
+        let mut state = self.state.lock();
+        if state.children.iter().any(|child| child.pid == pid && child.id != id) {
+            return false;
+        }
+        let Some(child) = state.children.iter_mut().find(|child| child.id == id) else { return false };
+        (child.pid, child.status) = (pid, Status::Running);
+        let hold = child.hold.take();
+        drop(state);
+        self.hook(shared, pid);
+        drop(hold);
+        true
+    }
+
+    /// A factory failed, or made what cannot take its child's place.
     fn child_started(&self, shared: &Arc<Shared>, id: u64, outcome: Result<Pid, Failure>) -> Flow {
         let mut state = self.state.lock();
         let Some(place) = state.children.iter().position(|child| child.id == id) else {
@@ -285,22 +301,13 @@ impl Supervisor {
             }
             return Flow::Continue;
         };
-        let failure = match outcome {
-            Ok(pid) if state.children.iter().any(|child| child.pid == pid && child.id != id) => Failure::new(
-                "FactoryError",
-                format!("the factory returned pid {pid}, another child of the supervisor"),
-            ),
-            Ok(pid) => {
-                let child = &mut state.children[place];
-                (child.pid, child.status) = (pid, Status::Running);
-                let hold = child.hold.take();
-                drop(state);
-                self.hook(shared, pid);
-                drop(hold);
-                return Flow::Continue;
-            }
-            Err(failure) => failure,
-        };
+        let failure = outcome.map_or_else(
+            |failure| failure,
+            |pid| {
+                let message = format!("the factory returned pid {pid}, another child of the supervisor");
+                Failure::new("FactoryError", message)
+            },
+        );
         tracing::warn!(kind = %failure.kind, message = %failure.message, "a factory failed");
         if !state.count_restart() {
             return self.give_up(shared, state, place, &ExitReason::crash(failure));

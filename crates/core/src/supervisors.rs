@@ -75,6 +75,11 @@ impl Supervisors {
         self.of.get(&pid).map(|supervisor| *supervisor)
     }
 
+    /// Puts what a factory made in the place of the child it was made for; false: it cannot be.
+    pub(crate) fn take_over(&self, shared: &Arc<Shared>, supervisor: Pid, child: u64, pid: Pid) -> bool {
+        self.get(supervisor).is_ok_and(|found| found.take_over(shared, child, pid))
+    }
+
     /// Puts a new actor under the supervisor that restarts it in place.
     pub(crate) fn add_in_place(&self, shared: &Arc<Shared>, spec: ChildSpec, pid: Pid) -> Result<()> {
         let supervisor = self.get(spec.supervisor)?;

@@ -319,3 +319,28 @@ fn a_parent_waits_for_a_busy_child_and_not_for_ever() {
     gate.open();
     assert!(runtime.join(busy, Some(DEADLINE)));
 }
+
+#[test]
+fn what_a_factory_made_is_a_child_at_once() {
+    struct LetsGo(Runtime, mpsc::Sender<(Pid, bool)>);
+    impl iris_core::Factory for LetsGo {
+        fn start(&self, done: iris_core::StartDone) {
+            let pid = spawn_fragile(&self.0);
+            done.complete(Ok(pid));
+            let _ = self.1.send((pid, self.0.unsupervise(pid)));
+            self.0.stop(pid);
+        }
+    }
+    let runtime = runtime();
+    let root = runtime.root_supervisor().unwrap();
+    let pid = spawn_fragile(&runtime);
+    let (tell, made) = mpsc::channel();
+    let factory = Arc::new(LetsGo(runtime.downgrade(), tell));
+    runtime.supervise_with_factory(root, pid, factory, Strategy::OneForOne).unwrap();
+    runtime.send(pid, b"crash".into()).unwrap();
+    let (made_pid, was_child) = made.recv_timeout(DEADLINE).unwrap();
+    assert!(was_child);
+    assert!(runtime.join(made_pid, Some(DEADLINE)));
+    await_children(&runtime, root, <[Pid]>::is_empty);
+    assert!(made.try_recv().is_err(), "its exit was final");
+}
