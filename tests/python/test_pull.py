@@ -234,17 +234,19 @@ def test_async_pull_actor_crashes(rt: iris.Runtime) -> None:
 def test_cancelled_recv_loses_no_message() -> None:
     async def main() -> None:
         got: list[object] = []
+        gave_up = asyncio.Event()
 
         async def function(mailbox: iris.AsyncMailbox) -> None:
             for _ in range(3):
                 with pytest.raises(asyncio.TimeoutError):
                     await asyncio.wait_for(mailbox.recv(), 0.005)
+            gave_up.set()
             got.append(await mailbox.recv())
             got.append(await mailbox.recv())
 
         async with iris.Runtime() as rt:
             pid = rt.spawn_with_mailbox(function)
-            await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.03)
+            await asyncio.wait_for(gave_up.wait(), 20)
             rt.send_many(pid, [b"1", b"2"])
             await settled(lambda: not rt.is_alive(pid), "the end of the actor")
             assert got == [b"1", b"2"]
