@@ -9,7 +9,7 @@ use crate::bounded;
 use crate::cell::{Cell, flag};
 use crate::context::{self, Context};
 use crate::counters::Dropped;
-use crate::details::Signal;
+use crate::details::{Details, Signal};
 use crate::ending;
 use crate::exit::{ExitReason, Failure};
 use crate::history::Code;
@@ -203,12 +203,23 @@ impl<'a> Stepper<'a> {
     pub(crate) fn obey_signals(&mut self) -> bool {
         self.cell.word.clear_signal();
         loop {
-            let signal = self.cell.look_at_details(self.pid, |details| details.signals.pop_front()).flatten();
+            let signal = self.cell.look_at_details(self.pid, |details| self.next_signal(details)).flatten();
             let Some(signal) = signal else { return true };
             if !self.obey(signal) {
                 return false;
             }
         }
+    }
+
+    /// The oldest signal, but a stop before all others: nothing of the actor's own code runs any more then, which may be
+    /// on a thread that could not run it.
+    fn next_signal(&self, details: &mut Details) -> Option<Signal> {
+        if self.cell.word.is_open() {
+            return details.signals.pop_front();
+        }
+        let is_last = |signal: &Signal| matches!(signal, Signal::Stop | Signal::Exit(_));
+        let place = details.signals.iter().position(is_last).unwrap_or(0);
+        details.signals.remove(place)
     }
 
     fn obey(&mut self, signal: Signal) -> bool {
