@@ -30,6 +30,7 @@ mod names;
 mod paths;
 mod pid_map;
 mod send;
+mod short_slice;
 mod sleep;
 mod spill;
 mod table;

@@ -150,18 +150,19 @@ impl<T> Slab<T> {
         let values = entries.filter_map(|entry| entry.value.take()).collect();
         self.len = 0;
         self.heads = Self::new().heads;
-        self.release();
+        drop(self.take_chunks());
         values
     }
 
-    /// Gives the chunks back, if no timer is pending and generations enough are left to start above all that were used.
-    pub(crate) fn release(&mut self) {
+    /// Gives the chunks out, if no timer is pending and generations enough are left to start above all that were used.
+    pub(crate) fn take_chunks(&mut self) -> Vec<Vec<Entry<T>>> {
         debug_assert!(self.len == 0);
-        if self.generation_last < GENERATION_MAX / 2 {
-            self.generation_first = self.generation_last + 1;
-            self.chunks = Vec::new();
-            self.free = NIL;
+        if self.generation_last >= GENERATION_MAX / 2 {
+            return Vec::new();
         }
+        self.generation_first = self.generation_last + 1;
+        self.free = NIL;
+        std::mem::take(&mut self.chunks)
     }
 
     pub(crate) fn is_empty_list(&self, head: u32) -> bool {

@@ -18,6 +18,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::clock::{Clock, Timed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pid::Pid;
+use crate::short_slice;
 use crate::timer_id::{TIMERS_MAX, TimerId};
 use crate::wheel::{Fired, Schedule, Wheel};
 
@@ -127,9 +128,12 @@ impl<T: Send + 'static> Timers<T> {
 
     /// Takes a timer back; `None` if it is no longer pending.
     pub(crate) fn cancel(&self, id: TimerId) -> Option<T> {
-        let mut state = self.shared.state.lock();
-        let value = state.wheel.cancel(id);
-        self.shared.count(&state);
+        let (value, _unused) = {
+            let mut state = self.shared.state.lock();
+            let value = state.wheel.cancel(id);
+            self.shared.count(&state);
+            (value, state.wheel.take_unused())
+        };
         value
     }
 
@@ -138,11 +142,11 @@ impl<T: Send + 'static> Timers<T> {
         if self.pending() == 0 {
             return 0;
         }
-        let values = {
+        let (values, _unused) = {
             let mut state = self.shared.state.lock();
             let values = state.wheel.cancel_owner(owner);
             self.shared.count(&state);
-            values
+            (values, state.wheel.take_unused())
         };
         values.len()
     }
@@ -174,7 +178,10 @@ impl<T: Send + 'static> Timers<T> {
 
     fn start(&self) -> Result<JoinHandle<()>> {
         let shared = self.shared.clone();
-        let thread = std::thread::Builder::new().name("iris-timer".into()).spawn(move || shared.run());
+        let thread = std::thread::Builder::new().name("iris-timer".into()).spawn(move || {
+            short_slice::ask();
+            shared.run();
+        });
         thread.map_err(|error| Error::new(ErrorKind::LimitReached, format!("no thread for timers: {error}")))
     }
 }
@@ -231,6 +238,11 @@ impl<T: Send> Timed for Shared<T> {
     fn run_due(&self) {
         let mut batch = self.batch.lock();
         while self.take_due(&mut batch) {
+            if batch.is_empty() {
+                // Only entries that are not due yet were moved: others may need the core more.
+                std::thread::yield_now();
+                continue;
+            }
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (self.fire)(&mut batch))) {
                 tracing::error!(
                     panic = panic_text(&*panic),
@@ -239,6 +251,8 @@ impl<T: Send> Timed for Shared<T> {
             }
             batch.clear();
         }
+        let unused = self.state.lock().wheel.take_unused();
+        drop(unused);
     }
 }
 

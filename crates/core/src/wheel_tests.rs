@@ -101,6 +101,7 @@ fn an_emptied_wheel_gives_its_memory_back_and_keeps_old_ids_dead() {
     let ids: Vec<_> = (0..100_000).map(|value| wheel.insert(0, once(9), value).unwrap()).collect();
     assert!(wheel.slab.capacity() >= 100_000);
     assert_eq!(advance(&mut wheel, 9).len(), 100_000);
+    drop(wheel.take_unused().expect("a large wheel that is empty"));
     assert_eq!(wheel.slab.capacity(), 0);
     wheel.insert(10, once(20), 1).unwrap();
     assert!(ids.iter().all(|&id| wheel.cancel(id).is_none()));
