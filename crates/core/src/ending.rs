@@ -16,8 +16,8 @@ use crate::cell::{Cell, flag};
 use crate::counters::Dropped;
 use crate::details::{Details, Signal};
 use crate::exit::ExitReason;
-use crate::mailbox::List;
 use crate::message::{Incoming, SystemKind, SystemMessage};
+use crate::node::List;
 use crate::pid::Pid;
 use crate::quietly::quietly;
 use crate::shared::Shared;
@@ -145,6 +145,7 @@ fn drop_queued(shared: &Shared, cell: &Cell, pid: Pid) {
 }
 
 fn drop_list(shared: &Shared, cell: &Cell, pid: Pid, mut list: List) {
+    list.turn_all();
     while let Some(node) = list.pop() {
         if let Incoming::User(message) = node.incoming {
             cell.count_taken(1);

@@ -46,6 +46,7 @@ mod cell;
 mod details;
 mod history;
 mod mailbox;
+mod node;
 
 // Running
 mod child;

@@ -18,38 +18,16 @@
 //! push after the slot was given to another: the new owner sees the stranger's generation and drops the node, so a
 //! message never reaches an actor it was not sent to.
 
-use crate::message::Incoming;
+use crate::node::{List, Node};
 use crate::sync::{AtomicUsize, Ordering};
 
 const SIGNAL: usize = 1;
 const ACTIVE: usize = 2;
 const CLOSED: usize = 4;
 const WAITING: usize = 8;
-const FLAGS: usize = 15;
+const FLAGS: usize = align_of::<Node>() - 1;
 
-/// One queued message: a cache line.
-#[repr(align(16))]
-pub(crate) struct Node {
-    next: *mut Node,
-    pub(crate) generation: u32,
-    pub(crate) incoming: Incoming,
-}
-
-impl Node {
-    #[inline]
-    pub(crate) fn new(generation: u32, incoming: Incoming) -> Box<Self> {
-        // Written in place: built on the stack and moved, the message would be copied once more on the hot path.
-        let mut node = Box::<Self>::new_uninit();
-        let place = node.as_mut_ptr();
-        // SAFETY: each field is written once, into memory that is ours, and all of them are.
-        unsafe {
-            (&raw mut (*place).next).write(std::ptr::null_mut());
-            (&raw mut (*place).generation).write(generation);
-            (&raw mut (*place).incoming).write(incoming);
-            node.assume_init()
-        }
-    }
-}
+const _: () = assert!(FLAGS == SIGNAL | ACTIVE | CLOSED | WAITING);
 
 /// What the sender of a message must do next.
 #[must_use]
@@ -240,68 +218,6 @@ impl Drop for Word {
     }
 }
 
-/// Messages taken from a word, oldest first.
-pub(crate) struct List {
-    first: *mut Node,
-}
-
-// SAFETY: a list owns its nodes, and `Incoming` is `Send`.
-unsafe impl Send for List {}
-
-impl Default for List {
-    fn default() -> Self {
-        Self { first: std::ptr::null_mut() }
-    }
-}
-
-impl List {
-    fn from_newest(newest: *mut Node) -> Self {
-        let mut first = std::ptr::null_mut();
-        let mut node = newest;
-        while !node.is_null() {
-            // SAFETY: the caller took the list from the word, so its nodes are ours alone.
-            let older = unsafe { std::mem::replace(&mut (*node).next, first) };
-            first = node;
-            node = older;
-        }
-        Self { first }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_null()
-    }
-
-    pub(crate) fn pop(&mut self) -> Option<Box<Node>> {
-        if self.first.is_null() {
-            return None;
-        }
-        // SAFETY: the list owns its nodes, each of which came from a box.
-        let node = unsafe { Box::from_raw(self.first) };
-        self.first = node.next;
-        Some(node)
-    }
-
-    /// Puts a message before all others.
-    pub(crate) fn push_front(&mut self, mut node: Box<Node>) {
-        node.next = self.first;
-        self.first = Box::into_raw(node);
-    }
-}
-
-impl Drop for List {
-    fn drop(&mut self) {
-        while self.pop().is_some() {}
-    }
-}
-
 #[cfg(all(test, loom))]
 #[path = "mailbox_model.rs"]
 mod model;
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    #[test]
-    fn a_node_is_a_cache_line() {
-        assert_eq!(size_of::<super::Node>(), 64);
-    }
-}

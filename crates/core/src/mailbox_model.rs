@@ -4,8 +4,9 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::thread;
 
-use super::{List, Node, Push, Signalled, Word};
+use super::{Push, Signalled, Word};
 use crate::message::{Incoming, Message};
+use crate::node::{List, Node};
 use crate::payload::Payload;
 
 /// One actor whose owner is whoever was told to schedule it.

@@ -14,8 +14,8 @@ use crate::ending;
 use crate::exit::{ExitReason, Failure};
 use crate::history::Code;
 use crate::lane::Slice;
-use crate::mailbox::Node;
 use crate::message::{Incoming, Message};
+use crate::node::Node;
 use crate::pid::Pid;
 use crate::quietly::quietly;
 use crate::shared::Shared;
@@ -37,7 +37,7 @@ fn linger() {
 pub(crate) enum Next {
     /// A message to handle.
     Message(Message),
-    /// The budget is used up; the actor is still owned.
+    /// The budget is used up, or a long queue is readied piece by piece; the actor is still owned.
     Budget,
     /// The actor is not owned any more: it went idle, waits, moved, or ended.
     Over,
@@ -155,6 +155,7 @@ impl<'a> Stepper<'a> {
                     self.left -= 1;
                     return Next::Message(message);
                 }
+                None if self.is_turning() => return Next::Budget,
                 None if self.is_busy() && slice.may_linger() => linger(),
                 None if self.cell.word.try_idle() => return Next::Over,
                 None => self.look = true,
@@ -195,8 +196,16 @@ impl<'a> Stepper<'a> {
         let local = unsafe { self.cell.local() };
         if local.is_empty() {
             *local = self.cell.word.take();
+        } else if local.is_turning() {
+            local.turn();
         }
         local.pop()
+    }
+
+    /// Whether messages are there that are only turned around yet: the others go first.
+    fn is_turning(&self) -> bool {
+        // SAFETY: as above.
+        !self.bounded && unsafe { self.cell.local() }.is_turning()
     }
 
     /// Does what the signals say, oldest first; false: the actor is not owned any more.

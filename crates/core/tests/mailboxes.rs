@@ -4,11 +4,13 @@
 
 mod common;
 
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
-use common::{DEADLINE, Gate, collector, gated_collector, runtime};
-use iris_core::{Bounds, ErrorKind, Overflow, Pid, Refusal, Runtime, SpawnOptions};
+use common::{DEADLINE, Gate, collector, counter, gated_collector, runtime};
+use iris_core::{
+    Bounds, Context, ErrorKind, Flow, Message, Overflow, Pid, Refusal, Runtime, RuntimeOptions, SpawnOptions,
+};
 
 /// An actor with room for two messages that handles one, and waits at the gate.
 fn stuck(runtime: &Runtime, gate: &Gate, overflow: Overflow) -> (Pid, Receiver<Vec<u8>>) {
@@ -123,4 +125,30 @@ fn a_mailbox_is_bounded_by_bytes_too() {
     runtime.send(pid, b"ab".into()).unwrap();
     gate.open();
     assert_eq!(hear(&heard, 3), ["0", "12345678", "ab"]);
+}
+
+#[test]
+fn a_long_queue_is_readied_piece_by_piece() {
+    const FLOOD: usize = 50_000;
+    let one_worker = RuntimeOptions { workers: 1, ..RuntimeOptions::default() };
+    let (runtime, gate) = (Runtime::with_options(one_worker).unwrap(), Gate::default());
+    let (blocker, _) = gated_collector(&gate);
+    let blocker = runtime.spawn(blocker, SpawnOptions::default()).unwrap();
+    runtime.send(blocker, b"wait".into()).unwrap();
+    gate.wait_for_one_inside();
+    let (flooded, handled) = counter();
+    let flooded = runtime.spawn(flooded, SpawnOptions::default()).unwrap();
+    for _ in 0..FLOOD {
+        runtime.send(flooded, b"x".into()).unwrap();
+    }
+    let (tell, told) = mpsc::channel();
+    let looks = move |context: &Context<'_>, _: Message| {
+        tell.send(context.runtime().mailbox_size(flooded)).unwrap();
+        Flow::Continue
+    };
+    let looks = runtime.spawn(looks, SpawnOptions::default()).unwrap();
+    runtime.send(looks, b"look".into()).unwrap();
+    gate.open();
+    assert_eq!(told.recv_timeout(DEADLINE).unwrap(), Some(FLOOD), "all of them were turned around at once");
+    handled.wait_for(FLOOD);
 }

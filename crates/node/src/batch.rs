@@ -91,7 +91,12 @@ impl Batch {
         let mut at = frame::FIRST_TURN;
         while self.messages.len() < frame::MESSAGES_MAX {
             let Some(turn) = state.lane.take_turn() else { break };
+            let held = self.held.len();
             at = self.fill_turn(state, frame, turn, at);
+            if self.held.len() == held && held > 0 {
+                // An actor that is not ready yet, of which there may be few: those that are must not wait for it.
+                break;
+            }
         }
         frame.set(frame::TURNS, u32_of(self.held.len()));
     }
