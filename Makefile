@@ -16,6 +16,7 @@ export CARGO_TERM_PROGRESS_WHEN := never
 CARGO_FLAGS ?= --locked
 DEEP_CASES ?= 20000
 DEEP_ROUNDS ?= 5
+SOAK_SECONDS ?= 600
 
 CORE_SOURCES := $(shell find crates/core/src -name '*.rs') crates/core/Cargo.toml Cargo.toml Cargo.lock
 PY_SOURCES := $(shell find crates/py -name '*.rs') crates/py/Cargo.toml pyproject.toml
@@ -77,6 +78,8 @@ deep: setup build loom ## the long tests: every interleaving, many more generate
 		node_modules/.bin/jest --silent; \
 		$(BIN)/pytest --quiet tests/python; \
 	done
+	$(PY) tests/soak/soak.py --seconds $(SOAK_SECONDS)
+	node tests/soak/soak.mjs --seconds $(SOAK_SECONDS)
 
 loom: ## model-check the lock-free parts
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=false \
