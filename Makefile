@@ -80,6 +80,7 @@ deep: setup build loom ## the long tests: every interleaving, many more generate
 	done
 	$(PY) tests/soak/soak.py --seconds $(SOAK_SECONDS)
 	node tests/soak/soak.mjs --seconds $(SOAK_SECONDS)
+	IRIS_EXIT_RUNS=200 $(BIN)/pytest --quiet tests/python/test_exit.py # 200 ends in each state: about 15 minutes
 
 loom: ## model-check the lock-free parts
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=false \

@@ -84,6 +84,11 @@ def system(messages: Sequence[object], kind: str) -> list[iris.SystemMessage]:
     return [m for m in messages if isinstance(m, iris.SystemMessage) and m.type_name == kind]
 
 
+def times(name: str, few: int) -> int:
+    """How often to do a thing: a few times, or as often as an environment variable says for the deep tests."""
+    return int(os.environ.get(name, few))
+
+
 def run_script(source: str, timeout: float = 30.0, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a Python program in a process of its own."""
     return subprocess.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import queue
 import random
 import threading
 from contextlib import suppress
@@ -223,6 +224,20 @@ def test_shutdown_waits_for_what_is_in_hand(rt: iris.Runtime, kind: str) -> None
     closing.join()
     assert done.is_set()
     assert reports == [{"finished": 1, "killed": 0, "unfinished": []}]
+
+
+@pytest.mark.parametrize("kind", ["push", "own thread", "pull"])
+def test_shutdown_by_an_actor_does_not_wait_for_that_actor(rt: iris.Runtime, kind: str) -> None:
+    reports: queue.Queue[dict[str, object]] = queue.Queue()
+
+    def handler(_: object) -> None:
+        reports.put(rt.shutdown(timeout=3_600))
+
+    rt.spawn(print)
+    pid = rt.spawn_with_mailbox(handler) if kind == "pull" else rt.spawn(handler, release_gil=kind != "push")
+    rt.send(pid, b"x")
+    assert reports.get(timeout=DEADLINE) == {"finished": 2, "killed": 0, "unfinished": []}
+    assert rt.join(pid, DEADLINE)
 
 
 def refused(rt: iris.Runtime) -> bool:

@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::{help, interpreter};
+use crate::{errors, help, interpreter};
 
 /// The exit reason of an actor whose code raised, after it was logged.
 #[cold]
@@ -35,9 +35,10 @@ fn traceback_of(py: Python<'_>, error: &PyErr) -> PyResult<String> {
     Ok(lines.concat())
 }
 
-/// Tells the `iris` logger. A logger that fails cannot be told so; the actor's end tells supervisors anyway.
+/// Tells the `iris` logger. A logger that fails cannot be told so; the actor's end tells supervisors anyway. That a call
+/// of the runtime fails in a process that ends is no news: the program ended, and not by a fault of the actor.
 fn report(py: Python<'_>, pid: Pid, error: &PyErr) {
-    if interpreter::is_exiting() {
+    if interpreter::is_exiting() || interpreter::is_ending() && errors::is_ours(py, error) {
         return;
     }
     drop(log(py, "actor %d crashed", Some(pid), error));

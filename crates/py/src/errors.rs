@@ -50,6 +50,11 @@ pub(crate) fn raise_kind(kind: ErrorKind, message: &str) -> PyErr {
     }
 }
 
+/// Whether the runtime raised it.
+pub(crate) fn is_ours(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<classes::IrisError>(py)
+}
+
 /// An argument is outside its range.
 pub(crate) fn invalid(message: impl AsRef<str>) -> PyErr {
     raise_kind(ErrorKind::InvalidArgument, message.as_ref())

@@ -418,7 +418,10 @@ impl Loops {
                     drop((run, event_loop));
                 });
             })
-            .map_err(|error| thread_refused(&error))?;
+            .map_err(|error| {
+                self.forget(&lane);
+                thread_refused(&error)
+            })?;
         Ok(lane)
     }
 

@@ -44,6 +44,11 @@ pub(crate) fn is_exiting() -> bool {
     EXITING.load(Ordering::SeqCst)
 }
 
+/// Whether a thread ends the process, and with it all actors.
+pub(crate) fn is_ending() -> bool {
+    ENDS.load(Ordering::SeqCst) != 0
+}
+
 /// Whether this thread was started by the binding.
 pub(crate) fn is_ours() -> bool {
     OURS.get()

@@ -161,9 +161,13 @@ impl PyMailbox {
                 if !mailbox.prepare_wait() {
                     return;
                 }
-                self.parker.park(deadline);
+                let looks_for_signals = wait::next_look_for_signals();
+                self.parker.park([deadline, looks_for_signals].into_iter().flatten().min());
                 mailbox.end_wait();
             });
+            if !interpreter::is_ours() {
+                py.check_signals()?;
+            }
             match look(mailbox)? {
                 Found::Message(message) => return Ok(Some(message)),
                 Found::Stopped => return Ok(None),

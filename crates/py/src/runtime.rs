@@ -166,6 +166,9 @@ impl Runtime {
     /// Stop everything in order: no new work is taken, actors get time to finish what waits for them, children end
     /// before their parents, and what is left is killed.
     ///
+    /// An actor that calls this is not waited for: it ends when its handler returns, and counts as finished. An `async def`
+    /// handler would hold up its own event loop: let it have a thread do it.
+    ///
     /// Args:
     ///     timeout: seconds that actors get to finish.
     ///

@@ -19,11 +19,15 @@ use crate::parker::Parker;
 use crate::release_gil::ReleaseGil;
 use crate::wait;
 
-/// Time that exit gives pull actors and handlers to return before the process ends without them.
+/// Time that `close` gives pull actors to return.
+const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Time that the end of the process gives the pull actors of all runtimes to return.
 const EXIT_PATIENCE: Duration = Duration::from_millis(500);
 
-/// Time that `close` gives pull actors to return.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
+/// Time that the end of the process then gives threads inside user code to come out of the interpreter. Together with
+/// the pauses of a shutdown and with a `close` just before, the three make less than 2 seconds.
+const LEAVE_PATIENCE: Duration = Duration::from_millis(250);
 
 static RUNTIMES: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 
@@ -115,27 +119,28 @@ impl Shared {
         py: Python<'_>,
         grace: Duration,
     ) -> PyResult<Option<iris_core::ShutdownReport>> {
+        self.begin_shutdown(grace)?.wait(py)
+    }
+
+    /// Has a thread of its own do what a shutdown waits for.
+    fn begin_shutdown(self: &Arc<Self>, grace: Duration) -> PyResult<Closing> {
         let first = !self.closed.swap(true, Ordering::SeqCst);
-        let done = Arc::new(Mutex::new(None));
-        let parker = Parker::new();
+        let closing =
+            Closing { shared: Arc::clone(self), first, report: Arc::default(), parker: Parker::new() };
         let core = iris_core::Runtime::clone(&self.core);
-        let (slot, bell) = (Arc::clone(&done), Arc::clone(&parker));
-        let closing = move || {
-            let report = core.shutdown(grace);
-            *slot.lock() = Some(report);
-            bell.unpark();
+        let (report, parker) = (Arc::clone(&closing.report), Arc::clone(&closing.parker));
+        let caller = iris_core::current();
+        let close = move || {
+            // The actor that closes its own runtime is not waited for.
+            let _caller = caller.map(iris_core::enter);
+            *report.lock() = Some(core.shutdown(grace));
+            parker.unpark();
         };
         std::thread::Builder::new()
             .name("iris-shutdown".to_owned())
-            .spawn(closing)
+            .spawn(close)
             .map_err(|error| thread_refused(&error))?;
-        let waited = wait::wait(py, self, &parker, None, || done.lock().is_some());
-        if first {
-            self.close_lanes();
-        }
-        waited?;
-        let report = done.lock().take();
-        Ok(report)
+        Ok(closing)
     }
 
     /// Stops everything now, and waits a moment for the threads of pull actors.
@@ -145,7 +150,7 @@ impl Shared {
         }
         self.shutdown(py, Duration::ZERO)?;
         if iris_core::current().is_none() {
-            self.wait_for_pull_threads(py, CLOSE_PATIENCE)?;
+            self.wait_for_pull_threads(py, Instant::now() + CLOSE_PATIENCE)?;
         }
         Ok(())
     }
@@ -172,8 +177,7 @@ impl Shared {
     }
 
     /// Waits until the threads of pull actors have ended.
-    fn wait_for_pull_threads(self: &Arc<Self>, py: Python<'_>, patience: Duration) -> PyResult<bool> {
-        let deadline = Instant::now() + patience;
+    fn wait_for_pull_threads(self: &Arc<Self>, py: Python<'_>, deadline: Instant) -> PyResult<bool> {
         let ended = || self.pull_threads.load(Ordering::SeqCst) == 0;
         let parker = Parker::new();
         while !ended() {
@@ -185,6 +189,26 @@ impl Shared {
             wait::wait(py, self, &parker, Some(look), ended)?;
         }
         Ok(true)
+    }
+}
+
+/// A shutdown under way.
+struct Closing {
+    shared: Arc<Shared>,
+    /// Nobody closed the runtime before.
+    first: bool,
+    report: Arc<Mutex<Option<iris_core::ShutdownReport>>>,
+    parker: Arc<Parker>,
+}
+
+impl Closing {
+    fn wait(self, py: Python<'_>) -> PyResult<Option<iris_core::ShutdownReport>> {
+        let waited = wait::wait(py, &self.shared, &self.parker, None, || self.report.lock().is_some());
+        if self.first {
+            self.shared.close_lanes();
+        }
+        waited?;
+        Ok(self.report.lock().take())
     }
 }
 
@@ -223,19 +247,27 @@ pub(crate) fn exit(py: Python<'_>) -> PyResult<()> {
     let runtimes: Vec<_> = std::mem::take(&mut *RUNTIMES.lock());
     let mut runtimes: Vec<_> = runtimes.iter().filter_map(Weak::upgrade).collect();
     runtimes.retain(|runtime| !runtime.is_forked());
-    for runtime in &runtimes {
-        if !runtime.is_closed() {
-            runtime.shutdown(py, Duration::ZERO)?;
-        }
-    }
-    for runtime in &runtimes {
-        runtime.wait_for_pull_threads(py, EXIT_PATIENCE)?;
-    }
+    let ended = end_all(py, &runtimes);
+    // Also after Ctrl-C: none of our threads may be inside an interpreter that finalises.
     if !runtimes.is_empty() {
-        interpreter::exit(py, EXIT_PATIENCE);
+        interpreter::exit(py, LEAVE_PATIENCE);
     }
     // What is left lives until the process ends: dropping it would touch an interpreter that finalises.
     std::mem::forget(runtimes);
+    ended
+}
+
+/// Closes runtimes side by side: what one of them waits for is no addition to what the next one waits for.
+fn end_all(py: Python<'_>, runtimes: &[Arc<Shared>]) -> PyResult<()> {
+    let open = runtimes.iter().filter(|runtime| !runtime.is_closed());
+    let closing: Vec<_> = open.map(|runtime| runtime.begin_shutdown(Duration::ZERO)).collect();
+    for closing in closing {
+        closing?.wait(py)?;
+    }
+    let deadline = Instant::now() + EXIT_PATIENCE;
+    for runtime in runtimes {
+        runtime.wait_for_pull_threads(py, deadline)?;
+    }
     Ok(())
 }
 

@@ -40,6 +40,11 @@ pub(crate) fn deadline(seconds: Option<f64>) -> PyResult<Option<Instant>> {
     Ok(timeout(seconds)?.map(|timeout| Instant::now() + timeout))
 }
 
+/// When a thread that waits must look for signals; never, where it is one of ours.
+pub(crate) fn next_look_for_signals() -> Option<Instant> {
+    (!interpreter::is_ours()).then(|| Instant::now() + SIGNALS_EVERY)
+}
+
 /// Waits until `ready`; false when the deadline came first.
 ///
 /// `ready` is also called without the interpreter. Whoever makes it true unparks the parker.
@@ -66,8 +71,7 @@ pub(crate) fn wait(
                 .as_ref()
                 .is_some_and(|event_loop| event_loop.drain_blocked(py, Instant::now() + SLICE))
             {
-                let soon = (!interpreter::is_ours()).then(|| Instant::now() + SIGNALS_EVERY);
-                let until = [deadline, soon].into_iter().flatten().min();
+                let until = [deadline, next_look_for_signals()].into_iter().flatten().min();
                 interpreter::detached_through(py, &shared.gate, || {
                     if !spin(&ready) {
                         parker.park(until);

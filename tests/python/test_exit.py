@@ -1,0 +1,145 @@
+"""The end of the process, in every state and in every way: no abort, no hang, no word on stderr that is not the user's."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle, islice
+
+import iris
+import pytest
+from conftest import run_script, times
+from exits import ENDINGS, STATES, TRACEBACK, end
+
+# How many ends of each state a run of the tests sees, and how long one may take. The deep tests see more of them, on a
+# machine that does nothing else.
+RUNS = times("IRIS_EXIT_RUNS", 3)
+SECONDS_MAX = 2.0 if RUNS > 3 else 10.0
+
+
+@pytest.mark.parametrize("number", range(len(STATES)), ids=list(STATES))
+def test_exit_is_clean_and_quick(number: int) -> None:
+    state = list(STATES)[number]
+    # Each state begins elsewhere in the list of ways, so that a short run sees all of both.
+    ways = islice(cycle(ENDINGS), number * 3, number * 3 + RUNS)
+    with ThreadPoolExecutor(os.cpu_count()) as processes:
+        wrong = list(processes.map(lambda way: end(state, way, SECONDS_MAX), ways))
+    assert len(wrong) == RUNS
+    assert [said for said in wrong if said] == []
+
+
+BLOCKING_CALLS = {
+    "join": "rt.join(pid)",
+    "ask_blocking": "rt.ask_blocking(pid, b'', timeout=None)",
+    "ask_of_a_handle": "rt.ref(pid).ask_blocking(b'', timeout=None)",
+    "selective_recv_blocking": "rt.selective_recv_blocking(pid, lambda message: False)",
+    "send_to_a_full_mailbox": "rt.send(full, b'x')",
+    "shutdown": "rt.shutdown(timeout=60)",
+    "await_ask": "asyncio.run(awaits(lambda: rt.ask(pid, b'', timeout=None)))",
+    "await_selective_recv": "asyncio.run(awaits(lambda: rt.selective_recv(pid, lambda message: False)))",
+}
+INTERRUPTED = """
+import asyncio, iris, os, signal, threading
+rt = iris.Runtime()
+held, entered = threading.Event(), threading.Event()
+def block(message): entered.set(); held.wait(60)
+async def awaits(call): await call()
+pid = rt.spawn_observed_handler()
+full = rt.spawn_py_handler_bounded(block, 100, 1)
+rt.set_overflow_policy(full, 'block')
+rt.send(full, b'x')
+assert entered.wait(30)
+rt.send(full, b'x')
+threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+try:
+    {call}
+except KeyboardInterrupt:
+    held.set()
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("call", BLOCKING_CALLS)
+def test_ctrl_c_ends_blocking_calls(call: str) -> None:
+    for _ in range(times("IRIS_EXIT_RUNS", 1)):
+        done = run_script(INTERRUPTED.format(call=BLOCKING_CALLS[call]))
+        assert (done.stdout, done.stderr, done.returncode) == ("interrupted\n", "", 0)
+
+
+def test_ctrl_c_ends_a_blocked_send(rt: iris.Runtime) -> None:
+    go, entered = threading.Event(), threading.Event()
+
+    def handler(message: bytes) -> None:
+        entered.set()
+        go.wait(60)
+
+    pid = rt.spawn_py_handler_bounded(handler, 100, 1)
+    rt.set_overflow_policy(pid, "block")
+    rt.send(pid, b"held")
+    assert entered.wait(10)
+    rt.send(pid, b"fills")
+    timer = threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        rt.send(pid, b"waits")
+    go.set()
+    timer.join()
+
+
+# The main thread runs a pull function's mailbox: what `recv` does under Ctrl-C there.
+RECV = """
+import iris, os, signal, threading
+rt = iris.Runtime()
+given, kept = threading.Event(), threading.Event()
+def function(mailbox):
+    global box
+    box = mailbox; given.set(); kept.wait(60)
+rt.spawn_with_mailbox(function)
+assert given.wait(30)
+threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+try:
+    box.recv{many}
+except KeyboardInterrupt:
+    kept.set()
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("many", ["()", "_many(10)", "(60.0)"])
+def test_ctrl_c_ends_recv(many: str) -> None:
+    for _ in range(times("IRIS_EXIT_RUNS", 1)):
+        done = run_script(RECV.format(many=many))
+        assert (done.stdout, done.stderr, done.returncode) == ("interrupted\n", "", 0)
+
+
+SAID_OF_ATEXIT = rf"Exception ignored in atexit callback.*\n(?:{TRACEBACK})?KeyboardInterrupt: ?\n"
+
+
+def test_ctrl_c_while_the_process_ends_is_no_abort() -> None:
+    script = """
+import iris, os, signal, threading
+rt, entered = iris.Runtime(), threading.Event()
+def block(mailbox): entered.set(); threading.Event().wait(60)
+def interrupt():
+    while not rt.closed: threading.Event().wait(0.001)
+    os.kill(os.getpid(), signal.SIGINT)
+rt.spawn_with_mailbox(block)
+threading.Thread(target=interrupt, daemon=True).start()
+assert entered.wait(30)
+"""
+    for _ in range(times("IRIS_EXIT_RUNS", 3)):
+        done = run_script(script)
+        # CPython tells of an interrupt within `atexit` by itself.
+        assert re.fullmatch(SAID_OF_ATEXIT, done.stderr), done.stderr
+        assert done.returncode == 0
+
+
+def test_import_needs_no_heavy_modules() -> None:
+    script = (
+        "import sys, iris; print(sorted({'asyncio', 'logging', 'typing', 'traceback'} & set(sys.modules)))"
+    )
+    done = run_script(script)
+    assert done.stdout == "[]\n", done.stderr
