@@ -145,7 +145,6 @@ fn drop_queued(shared: &Shared, cell: &Cell, pid: Pid) {
 }
 
 fn drop_list(shared: &Shared, cell: &Cell, pid: Pid, mut list: List) {
-    list.turn_all();
     while let Some(node) = list.pop() {
         if let Incoming::User(message) = node.incoming {
             cell.count_taken(1);

@@ -86,27 +86,13 @@ impl List {
         self.first.is_null()
     }
 
-    /// Whether messages are there that [`List::pop`] does not reach before [`List::turn`].
+    /// Whether messages are there that [`List::pop_soon`] does not reach yet.
     #[inline]
     pub(crate) fn is_turning(&self) -> bool {
         self.first.addr() & TURNING != 0
     }
 
-    /// Turns some more of a long list.
-    #[cold]
-    pub(crate) fn turn(&mut self) {
-        self.turn_up_to(TURN_MAX);
-    }
-
-    /// Turns what is left of a long list, for an owner that holds nobody up.
-    pub(crate) fn turn_all(&mut self) {
-        self.turn_up_to(usize::MAX);
-    }
-
-    fn turn_up_to(&mut self, nodes: usize) {
-        if !self.is_turning() {
-            return;
-        }
+    fn turn(&mut self, nodes: usize) {
         let turning = self.first.map_addr(|address| address & !TURNING).cast::<Turning>();
         // SAFETY: with the bit set, the pointer came from a box in `from_newest` and is ours.
         unsafe {
@@ -116,10 +102,36 @@ impl List {
         }
     }
 
-    /// The oldest message; `None` also where the list is turning.
+    #[cold]
+    fn turn_all(&mut self) {
+        self.turn(usize::MAX);
+    }
+
+    /// The oldest message, if it can be reached without holding everybody up: `None` also while the list
+    /// [is turning](List::is_turning). Each call turns some more of it.
+    #[inline]
+    pub(crate) fn pop_soon(&mut self) -> Option<Box<Node>> {
+        if self.is_turning() {
+            self.turn(TURN_MAX);
+            if self.is_turning() {
+                return None;
+            }
+        }
+        self.pop_first()
+    }
+
+    /// The oldest message.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Box<Node>> {
-        if self.first.is_null() || self.is_turning() {
+        if self.is_turning() {
+            self.turn_all();
+        }
+        self.pop_first()
+    }
+
+    #[inline]
+    fn pop_first(&mut self) -> Option<Box<Node>> {
+        if self.first.is_null() {
             return None;
         }
         // SAFETY: the list owns its nodes, each of which came from a box.
@@ -130,7 +142,9 @@ impl List {
 
     /// Puts a message before all others.
     pub(crate) fn push_front(&mut self, mut node: Box<Node>) {
-        self.turn_all();
+        if self.is_turning() {
+            self.turn_all();
+        }
         node.next = self.first;
         self.first = Box::into_raw(node);
     }
@@ -138,7 +152,6 @@ impl List {
 
 impl Drop for List {
     fn drop(&mut self) {
-        self.turn_all();
         while self.pop().is_some() {}
     }
 }
@@ -173,20 +186,31 @@ mod tests {
     fn a_list_of_any_length_gives_the_oldest_first() {
         for count in [0, 1, TURN_MAX - 1, TURN_MAX, TURN_MAX + 1, 3 * TURN_MAX, 10 * TURN_MAX + 7] {
             let mut list = List::from_newest(chain(count));
-            let steps = std::iter::from_fn(|| list.is_turning().then(|| list.turn())).count();
-            assert_eq!(steps, count.div_ceil(TURN_MAX).saturating_sub(1), "of {count}");
-            assert_eq!(list.is_empty(), count == 0);
+            let mut waits = 0;
             for expected in 0..count {
-                assert_eq!(list.pop().map(|node| number(&node)), Some(expected));
+                let mut popped = list.pop_soon();
+                while popped.is_none() && list.is_turning() {
+                    waits += 1;
+                    popped = list.pop_soon();
+                }
+                assert_eq!(popped.map(|node| number(&node)), Some(expected));
             }
-            assert!(list.pop().is_none() && list.is_empty());
+            assert_eq!(waits, count.div_ceil(TURN_MAX).saturating_sub(2), "of {count}");
+            assert!(list.pop_soon().is_none() && list.is_empty());
         }
+    }
+
+    #[test]
+    fn who_cannot_wait_gets_the_oldest_at_once() {
+        let mut list = List::from_newest(chain(3 * TURN_MAX));
+        let numbers: Vec<_> = std::iter::from_fn(|| list.pop()).map(|node| number(&node)).collect();
+        assert!(numbers.into_iter().eq(0..3 * TURN_MAX));
     }
 
     #[test]
     fn what_is_put_back_to_a_turning_list_comes_first() {
         let mut list = List::from_newest(chain(2 * TURN_MAX));
-        assert!(list.is_turning() && list.pop().is_none());
+        assert!(list.is_turning());
         // SAFETY: a chain of one node that nobody else has.
         list.push_front(unsafe { Box::from_raw(chain(1)) });
         let numbers: Vec<_> = std::iter::from_fn(|| list.pop()).map(|node| number(&node)).collect();

@@ -256,7 +256,6 @@ impl PullMailbox {
                 let local = unsafe { self.cell().local() };
                 if local.is_empty() {
                     *local = self.cell().word.take();
-                    local.turn_all();
                 }
                 let node = local.pop()?;
                 let Incoming::User(message) = node.incoming else { continue };

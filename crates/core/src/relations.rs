@@ -1,6 +1,5 @@
 //! Relations: names, paths, links and monitors of actors.
 
-use crate::cell::Cell;
 use crate::error::{Error, ErrorKind, Result};
 use crate::paths;
 use crate::pid::Pid;
@@ -105,7 +104,7 @@ impl Runtime {
         if a == b {
             return Err(Error::invalid(format!("actor {a} cannot be linked to itself")));
         }
-        let (cell_a, cell_b) = (self.live(a)?, self.live(b)?);
+        let (cell_a, cell_b) = (self.shared().cell(a)?, self.shared().cell(b)?);
         let one = cell_a.with_details(a, |details| details.links.insert(b));
         let other = cell_b.with_details(b, |details| details.links.insert(a));
         match (one, other) {
@@ -134,7 +133,7 @@ impl Runtime {
     /// # Errors
     /// `NoProcess` for either.
     pub fn monitor(&self, target: Pid, watcher: Pid) -> Result<u64> {
-        let (target_cell, watcher_cell) = (self.live(target)?, self.live(watcher)?);
+        let (target_cell, watcher_cell) = (self.shared().cell(target)?, self.shared().cell(watcher)?);
         let id = self.shared().next_id();
         self.shared().monitors.insert(id, (target, watcher));
         let watching = watcher_cell.with_details(watcher, |details| details.monitoring.insert(id, target));
@@ -159,11 +158,6 @@ impl Runtime {
         true
     }
 
-    fn live(&self, pid: Pid) -> Result<&Cell> {
-        let cell = self.shared().cell(pid)?;
-        if cell.word.is_open() { Ok(cell) } else { Err(Error::no_process(pid)) }
-    }
-
     /// Tells the listener of dead letters, an observed or pull actor, of every message that is not delivered, as a
     /// `DEAD_LETTER` notice. `None`: nobody listens any more.
     ///
@@ -171,7 +165,7 @@ impl Runtime {
     /// `NoProcess`; `WrongActorKind` for an actor that hears no notices.
     pub fn listen_dead_letters(&self, listener: Option<Pid>) -> Result<()> {
         if let Some(pid) = listener {
-            let cell = self.live(pid)?;
+            let cell = self.shared().cell(pid)?;
             if !cell.has(crate::cell::flag::OBSERVED | crate::cell::flag::PULL | crate::cell::flag::SYSTEM) {
                 let message = format!("actor {pid} hears no notices: listen with a pull or observed actor");
                 return Err(Error::new(ErrorKind::WrongActorKind, message));

@@ -150,9 +150,10 @@ impl Shared {
         Ok(())
     }
 
-    /// The cell of a live pid, or the error that says there is none.
+    /// The cell of an actor that is alive, or the error that says there is none.
     pub(crate) fn cell(&self, pid: Pid) -> Result<&Cell> {
-        self.table.get(pid).ok_or_else(|| Error::no_process(pid))
+        let live = self.table.get(pid).filter(|cell| cell.word.is_open());
+        live.ok_or_else(|| Error::no_process(pid))
     }
 
     // Messages

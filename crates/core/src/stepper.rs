@@ -196,10 +196,8 @@ impl<'a> Stepper<'a> {
         let local = unsafe { self.cell.local() };
         if local.is_empty() {
             *local = self.cell.word.take();
-        } else if local.is_turning() {
-            local.turn();
         }
-        local.pop()
+        local.pop_soon()
     }
 
     /// Whether messages are there that are only turned around yet: the others go first.

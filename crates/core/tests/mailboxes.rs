@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use common::{DEADLINE, Gate, collector, counter, gated_collector, runtime};
 use iris_core::{
-    Bounds, Context, ErrorKind, Flow, Message, Overflow, Pid, Refusal, Runtime, RuntimeOptions, SpawnOptions,
+    Bounds, Context, ErrorKind, Flow, Mailbox, Message, Overflow, Pid, Refusal, Runtime, RuntimeOptions,
+    SpawnOptions,
 };
 
 /// An actor with room for two messages that handles one, and waits at the gate.
@@ -151,4 +152,26 @@ fn a_long_queue_is_readied_piece_by_piece() {
     gate.open();
     assert_eq!(told.recv_timeout(DEADLINE).unwrap(), Some(FLOOD), "all of them were turned around at once");
     handled.wait_for(FLOOD);
+}
+
+#[test]
+fn a_long_queue_is_whole_for_observed_and_pull_actors() {
+    const MANY: usize = 20_000;
+    let runtime = runtime();
+    let observed = runtime.spawn_observed(SpawnOptions::default()).unwrap();
+    let gate = Gate::default();
+    let (door, (tell, told)) = (gate.clone(), mpsc::channel());
+    let counts = move |mailbox: &mut Mailbox| {
+        door.pass();
+        let received = std::iter::from_fn(|| mailbox.recv(Some(DEADLINE))).take(MANY).count();
+        tell.send(received).unwrap();
+    };
+    let pull = runtime.spawn_thread(counts, SpawnOptions::default()).unwrap();
+    for _ in 0..MANY {
+        runtime.send(observed, b"x".into()).unwrap();
+        runtime.send(pull, b"x".into()).unwrap();
+    }
+    gate.open();
+    assert_eq!(runtime.take_observed(observed).unwrap().len(), MANY);
+    assert_eq!(told.recv_timeout(DEADLINE).unwrap(), MANY);
 }
