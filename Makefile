@@ -25,7 +25,7 @@ FACE_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.ty
 	index.js index.mjs index.d.ts package.json README.md
 RUFF_PATHS := $(wildcard python tests scripts benches examples)
 
-.PHONY: help setup build generate fmt lint types test docs demo bench dist deep loom ci
+.PHONY: help setup build generate fmt lint types test docs demo bench dist deep loom shuttle ci
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,7 +71,7 @@ bench: setup build ## measure the speed and memory table of the product
 
 dist: $(STAMPS)/dist ## build wheels, sdist and npm tarballs, install each into an empty place and try it
 
-deep: setup build loom ## the long tests: every interleaving, many more generated cases, each suite again and again
+deep: setup build loom shuttle ## the long tests: every interleaving, many more generated cases, each suite again and again
 	PROPTEST_CASES=$(DEEP_CASES) cargo test $(CARGO_FLAGS) --release -p iris-core --quiet
 	for round in {1..$(DEEP_ROUNDS)}; do \
 		cargo test $(CARGO_FLAGS) --release -p iris-core --quiet --tests; \
@@ -82,9 +82,15 @@ deep: setup build loom ## the long tests: every interleaving, many more generate
 	node tests/soak/soak.mjs --seconds $(SOAK_SECONDS)
 	IRIS_EXIT_RUNS=200 $(BIN)/pytest --quiet tests/python/test_exit.py # 200 ends in each state: about 15 minutes
 
-loom: ## model-check the lock-free parts
-	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=false \
-		cargo test $(CARGO_FLAGS) --release -p iris-core --lib --quiet -- model::
+# Models are built in release, without what makes builds slow, and with the assertions of debug builds.
+MODELS := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true \
+	cargo test $(CARGO_FLAGS) --release -p iris-core --lib --quiet -- model::
+
+loom: ## run the lock-free parts through every interleaving; 2 minutes
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom $(MODELS)
+
+shuttle: ## run whole runtimes through 10,000 random schedules for each model; 2 minutes
+	RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle $(MODELS)
 
 ci: ## everything a change must pass, ending with the suites
 	$(MAKE) lint
@@ -93,7 +99,7 @@ ci: ## everything a change must pass, ending with the suites
 	git diff --exit-code -- docs/operations.md
 	$(MAKE) types
 	$(MAKE) docs
-	$(MAKE) loom
+	$(MAKE) loom shuttle
 	$(MAKE) dist
 	$(MAKE) test
 

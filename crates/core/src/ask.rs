@@ -1,13 +1,10 @@
 //! Ask: a message that is answered once, by its target, by its deadline, or by its target's end.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
-use parking_lot::Mutex;
-
 use crate::error::Error;
 use crate::payload::Payload;
 use crate::quietly::quietly;
 use crate::shared::WeakShared;
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 
 /// What is called with an ask's outcome, once, on the thread that answers.
 pub type Completion = Box<dyn FnOnce(Result<Payload, Error>) + Send>;

@@ -4,8 +4,6 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::ask::{AskState, Completion};
 use crate::context;
 use crate::error::{Error, ErrorKind, Result};
@@ -14,6 +12,7 @@ use crate::payload::Payload;
 use crate::pid::Pid;
 use crate::runtime::Runtime;
 use crate::send::Refusal;
+use crate::sync::{Condvar, Mutex};
 
 /// How a question is asked.
 #[derive(Default)]

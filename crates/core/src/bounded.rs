@@ -5,10 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-
-use parking_lot::{Condvar, Mutex};
 
 use crate::cell::Cell;
 use crate::counters::Dropped;
@@ -19,6 +16,7 @@ use crate::payload::Payload;
 use crate::pid::Pid;
 use crate::shared::Shared;
 use crate::spill::Spill;
+use crate::sync::{AtomicUsize, Condvar, Mutex, Ordering};
 
 /// The queue of a bounded mailbox.
 pub(crate) struct Bounded {

@@ -14,10 +14,6 @@
 
 use std::cell::UnsafeCell;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::{AtomicU16, Ordering};
-
-use parking_lot::Mutex;
 
 use crate::behaviour::Behaviour;
 use crate::details::Details;
@@ -25,7 +21,7 @@ use crate::lane::LaneId;
 use crate::mailbox::Word;
 use crate::node::List;
 use crate::pid::Pid;
-use crate::sync::{AtomicPtr, AtomicU32};
+use crate::sync::{AtomicPtr, AtomicU16, AtomicU32, AtomicU64, Mutex, Ordering};
 use crate::table::Slot;
 
 /// One actor.
@@ -253,7 +249,7 @@ impl Cell {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
 

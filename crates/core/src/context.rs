@@ -11,6 +11,7 @@ use crate::pid::Pid;
 use crate::runtime::Runtime;
 use crate::send::SendError;
 use crate::shared::{Shared, WeakShared};
+use crate::sync::thread_local;
 
 thread_local! {
     static CURRENT: StdCell<Option<Pid>> = const { StdCell::new(None) };
@@ -19,12 +20,12 @@ thread_local! {
 /// The actor that runs on this thread.
 #[must_use]
 pub fn current() -> Option<Pid> {
-    CURRENT.get()
+    CURRENT.with(StdCell::get)
 }
 
 /// Marks this thread as running an actor until the guard goes, for hosts that run actors on threads of their own.
 pub fn enter(pid: Pid) -> Entered {
-    Entered { before: CURRENT.replace(Some(pid)) }
+    Entered { before: CURRENT.with(|current| current.replace(Some(pid))) }
 }
 
 /// See [`enter`].
@@ -36,7 +37,7 @@ pub struct Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        CURRENT.set(self.before);
+        CURRENT.with(|current| current.set(self.before));
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::sync::AtomicPtr;
 
 /// An array of null pointers.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 #[expect(clippy::cast_ptr_alignment, reason = "allocated with the layout of the array")]
 pub(crate) fn directory<T>(length: usize) -> Box<[AtomicPtr<T>]> {
     let layout = std::alloc::Layout::array::<AtomicPtr<T>>(length.max(1)).expect("the directory fits");
@@ -18,8 +18,8 @@ pub(crate) fn directory<T>(length: usize) -> Box<[AtomicPtr<T>]> {
     }
 }
 
-/// An array of null pointers.
-#[cfg(loom)]
+/// An array of null pointers, as long as any model needs.
+#[cfg(any(loom, shuttle))]
 pub(crate) fn directory<T>(length: usize) -> Box<[AtomicPtr<T>]> {
-    (0..length).map(|_| AtomicPtr::new(std::ptr::null_mut())).collect()
+    (0..length.min(64)).map(|_| AtomicPtr::new(std::ptr::null_mut())).collect()
 }

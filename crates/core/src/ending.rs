@@ -175,8 +175,10 @@ fn drop_kept(shared: &Shared, cell: &Cell, pid: Pid, details: &mut Details) {
 fn tell_others(shared: &Arc<Shared>, pid: Pid, reason: &ExitReason, details: Details) {
     for peer in details.links {
         if let Some(cell) = shared.table.get(peer) {
-            cell.look_at_details(peer, |details| details.links.remove(&pid));
-            shared.tell(peer, SystemMessage::exited(SystemKind::Exit, pid, reason, None));
+            // Where it is not linked any more, it was unlinked a moment ago: whoever did was told that it is silent.
+            if cell.look_at_details(peer, |details| details.links.remove(&pid)) == Some(true) {
+                shared.tell(peer, SystemMessage::exited(SystemKind::Exit, pid, reason, None));
+            }
         }
     }
     for (monitor, watcher) in details.monitors {

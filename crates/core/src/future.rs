@@ -8,11 +8,8 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::time::Duration;
-
-use parking_lot::Mutex;
 
 use crate::asking::{AskHandle, AskOptions};
 use crate::behaviour::{Behaviour, Flow};
@@ -26,6 +23,7 @@ use crate::pid::Pid;
 use crate::runtime::Runtime;
 use crate::shared::WeakShared;
 use crate::stepper::panicked;
+use crate::sync::{AtomicBool, Mutex, Ordering};
 
 type Running = Pin<Box<dyn Future<Output = Flow> + Send>>;
 

@@ -5,15 +5,14 @@
 //! lock around the ready list is held for the moment of taking the next actor only.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-
-use parking_lot::RwLock;
 
 use crate::cell::Cell;
 use crate::ready::ReadyQueue;
 use crate::shared::{Shared, WeakShared};
 use crate::stepper;
+use crate::sync::{AtomicU16, RwLock};
 use crate::turn::Turn;
 
 /// Most lanes of one runtime: each is a thread or an event loop of the host.

@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::{Entry, Range};
 use std::ops::Bound;
 
-use parking_lot::RwLock;
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::pid::Pid;
+use crate::sync::RwLock;
 
 /// Longest path in bytes.
 pub(crate) const PATH_BYTES_MAX: usize = 1024;

@@ -1,11 +1,9 @@
 //! Ready: the run queue that everybody may push to. An inbox in front, and what was taken from it, oldest first, behind a
 //! lock that only takers touch.
 
-use parking_lot::Mutex;
-
 use crate::cell::Cell;
 use crate::inbox::{Inbox, Linked};
-use crate::sync::{AtomicPtr, Ordering};
+use crate::sync::{AtomicPtr, Mutex, Ordering};
 
 impl Linked for Cell {
     fn next(&self) -> &AtomicPtr<Self> {

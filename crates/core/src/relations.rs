@@ -105,16 +105,20 @@ impl Runtime {
             return Err(Error::invalid(format!("actor {a} cannot be linked to itself")));
         }
         let (cell_a, cell_b) = (self.shared().cell(a)?, self.shared().cell(b)?);
-        let one = cell_a.with_details(a, |details| details.links.insert(b));
-        let other = cell_b.with_details(b, |details| details.links.insert(a));
-        match (one, other) {
-            (Some(_), Some(_)) => Ok(()),
-            (one, _) => {
-                cell_a.look_at_details(a, |details| details.links.remove(&b));
-                cell_b.look_at_details(b, |details| details.links.remove(&a));
-                Err(Error::no_process(if one.is_none() { a } else { b }))
-            }
+        if cell_a.with_details(a, |details| details.links.insert(b)).is_none() {
+            return Err(Error::no_process(a));
         }
+        if cell_b.with_details(b, |details| details.links.insert(a)).is_none() {
+            cell_a.look_at_details(a, |details| details.links.remove(&b));
+            return Err(Error::no_process(b));
+        }
+        let linked = cell_a.look_at_details(a, |details| details.links.contains(&b));
+        if linked == Some(true) {
+            return Ok(());
+        }
+        // `a` ended or was unlinked in between. Whom `b` still lists did not tell it of an end.
+        let untold = cell_b.look_at_details(b, |details| details.links.remove(&a)) == Some(true);
+        if linked.is_none() && untold { Err(Error::no_process(a)) } else { Ok(()) }
     }
 
     /// Takes a link back. False: there was none.

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::actor_ref::ActorRef;
 use crate::cell::{Cell, flag};
 use crate::context;
@@ -21,6 +19,7 @@ use crate::payload::Payload;
 use crate::pid::Pid;
 use crate::send::{Refusal, SendError};
 use crate::shared::Shared;
+use crate::sync::{Condvar, Mutex};
 
 /// A handle of one runtime. Clones are handles of the same runtime; when the last one that a user made goes, the
 /// runtime closes. Handles that actors get from their [`Context`](crate::Context) do not keep it open.
@@ -333,3 +332,7 @@ impl std::fmt::Debug for Runtime {
         f.debug_struct("Runtime").field("keeps_open", &keeps).finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, shuttle))]
+#[path = "runtime_model.rs"]
+mod model;

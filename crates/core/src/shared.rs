@@ -1,11 +1,9 @@
 //! Shared: what all parts of one runtime have in common, and the paths a message and a signal take through it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use dashmap::DashMap;
-use parking_lot::Mutex;
 
 use crate::bounded::Offer;
 use crate::cell::{Cell, flag};
@@ -26,7 +24,7 @@ use crate::payload::Payload;
 use crate::pid::{GENERATION_MAX, Pid};
 use crate::send::{Refusal, SendError};
 use crate::supervisors::Supervisors;
-use crate::sync::AtomicPtr;
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Mutex, Ordering, thread_local};
 use crate::table::Table;
 use crate::timing::Timing;
 use crate::workers::Workers;
@@ -70,18 +68,18 @@ thread_local! {
 
 impl Depth {
     fn enter() -> Self {
-        DEPTH.set(DEPTH.get() + 1);
+        DEPTH.with(|depth| depth.set(depth.get() + 1));
         Self
     }
 
     fn is_shallow() -> bool {
-        DEPTH.get() <= DEPTH_MAX
+        DEPTH.with(std::cell::Cell::get) <= DEPTH_MAX
     }
 }
 
 impl Drop for Depth {
     fn drop(&mut self) {
-        DEPTH.set(DEPTH.get() - 1);
+        DEPTH.with(|depth| depth.set(depth.get() - 1));
     }
 }
 
@@ -108,7 +106,7 @@ impl WeakShared {
 impl Shared {
     pub(crate) fn new(options: RuntimeOptions) -> Arc<Self> {
         // Two runtimes of one process begin with different generations, so that a pid of one is no pid of the other.
-        static RUNTIMES: AtomicU64 = AtomicU64::new(0);
+        static RUNTIMES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let number = RUNTIMES.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
         let first_generation = u32::try_from(number).unwrap_or(0) % GENERATION_MAX + 1;
         let shared = Arc::new(Self {

@@ -4,16 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::cell::{Cell, flag};
 use crate::exit::ExitReason;
 use crate::pid::Pid;
 use crate::runtime::Runtime;
 use crate::shared::Shared;
+use crate::sync::{Condvar, Mutex, thread};
 
 /// Time the runtime's own threads get to end, and killed actors to be gone, after the deadline.
+#[cfg(not(shuttle))]
 const GRACE: Duration = Duration::from_millis(200);
+/// In a model no thread is late because the machine is busy.
+#[cfg(shuttle)]
+const GRACE: Duration = Duration::from_mins(1);
 
 /// Longest deadline of a shutdown.
 const DEADLINE_MAX: Duration = Duration::from_hours(24 * 365);
@@ -135,7 +138,7 @@ fn end_threads(shared: &Arc<Shared>) {
     let inside = shared.workers.is_current();
     for thread in shared.workers.close() {
         while !inside && !thread.is_finished() && Instant::now() < until {
-            std::thread::park_timeout(Duration::from_micros(200));
+            thread::park_timeout(Duration::from_micros(200));
         }
         if thread.is_finished() {
             let _ = thread.join();

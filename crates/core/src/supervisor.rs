@@ -8,8 +8,6 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-
 use crate::behaviour::{Behaviour, Flow};
 use crate::child::{Child, Hold, Source, StartDone, Status};
 use crate::context::Context;
@@ -22,6 +20,7 @@ use crate::pid::Pid;
 use crate::quietly::quietly;
 use crate::shared::{Shared, WeakShared};
 use crate::strategy::{Restart, Strategy};
+use crate::sync::{Mutex, MutexGuard};
 
 /// What a supervisor hears.
 pub(crate) enum Event {
@@ -165,61 +164,59 @@ impl Supervisor {
     }
 
     fn child_failed(&self, shared: &Arc<Shared>, pid: Pid, reason: &ExitReason) -> Flow {
-        let place = self.state.lock().children.iter().position(|child| child.pid == pid);
-        match place {
-            Some(place) => self.restart_from(shared, place, reason),
-            // It was taken off the list in between: nobody restarts it.
-            None => {
-                shared.signal(pid, Signal::Exit(reason.clone()));
-                Flow::Continue
-            }
+        let state = self.state.lock();
+        let place = state.children.iter().position(|child| child.pid == pid);
+        if let Some(place) = place {
+            return self.restart_from(shared, state, place, reason);
         }
+        drop(state);
+        // It was taken off the list in between: nobody restarts it.
+        shared.signal(pid, Signal::Exit(reason.clone()));
+        Flow::Continue
     }
 
     fn child_exited(&self, shared: &Arc<Shared>, pid: Pid, reason: &ExitReason, hold: Option<Hold>) -> Flow {
-        let place = {
-            let mut state = self.state.lock();
-            let Some(place) = state.children.iter().position(|child| child.pid == pid) else {
-                drop(state);
-                drop(hold);
-                return Flow::Continue;
-            };
-            let child = &mut state.children[place];
-            let is_replaced = matches!(child.status, Status::Down | Status::Starting);
-            if is_replaced && matches!(child.source, Source::Factory(_)) {
-                // Told twice of one exit: it was taken off the list and put there again.
-                drop(state);
-                drop(hold);
-                return Flow::Continue;
-            }
-            child.hold = hold;
-            let wanted = matches!(child.source, Source::Factory(_)) && child.restart.follows(reason);
-            match child.status {
-                Status::Stopping => {
-                    child.status = Status::Down;
-                    return Flow::Continue;
-                }
-                _ if wanted => {}
-                _ => {
-                    let concerns_others = child.strategy != Strategy::OneForOne
-                        && matches!(child.source, Source::Watched)
-                        && reason.is_failure();
-                    if !concerns_others {
-                        let child = state.children.remove(place);
-                        drop(state);
-                        drop(child);
-                        return Flow::Continue;
-                    }
-                }
-            }
-            place
+        let mut state = self.state.lock();
+        let Some(place) = state.children.iter().position(|child| child.pid == pid) else {
+            drop(state);
+            drop(hold);
+            return Flow::Continue;
         };
-        self.restart_from(shared, place, reason)
+        let child = &mut state.children[place];
+        let is_replaced = matches!(child.status, Status::Down | Status::Starting);
+        if is_replaced && matches!(child.source, Source::Factory(_)) {
+            // Told twice of one exit: it was taken off the list and put there again.
+            drop(state);
+            drop(hold);
+            return Flow::Continue;
+        }
+        child.hold = hold;
+        if child.status == Status::Stopping {
+            child.status = Status::Down;
+            return Flow::Continue;
+        }
+        let is_restarted = matches!(child.source, Source::Factory(_)) && child.restart.follows(reason);
+        let concerns_others = child.strategy != Strategy::OneForOne
+            && matches!(child.source, Source::Watched)
+            && reason.is_failure();
+        if is_restarted || concerns_others {
+            return self.restart_from(shared, state, place, reason);
+        }
+        let child = state.children.remove(place);
+        drop(state);
+        drop(child);
+        Flow::Continue
     }
 
-    /// A child is to be restarted, and others with it as its strategy says.
-    fn restart_from(&self, shared: &Arc<Shared>, place: usize, reason: &ExitReason) -> Flow {
-        let mut state = self.state.lock();
+    /// A child is to be restarted, and others with it as its strategy says. Under the lock its place was found under: the
+    /// front edits the list at any time.
+    fn restart_from(
+        &self,
+        shared: &Arc<Shared>,
+        mut state: MutexGuard<'_, State>,
+        place: usize,
+        reason: &ExitReason,
+    ) -> Flow {
         if !state.count_restart() {
             return self.give_up(shared, state, place, reason);
         }
@@ -254,7 +251,7 @@ impl Supervisor {
     fn give_up(
         &self,
         shared: &Arc<Shared>,
-        mut state: parking_lot::MutexGuard<'_, State>,
+        mut state: MutexGuard<'_, State>,
         place: usize,
         reason: &ExitReason,
     ) -> Flow {

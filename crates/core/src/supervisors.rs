@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashmap::DashMap;
-use parking_lot::Mutex;
 
 use crate::backoff::Backoff;
 use crate::cell::flag;
@@ -21,6 +20,7 @@ use crate::runtime::Runtime;
 use crate::shared::Shared;
 use crate::strategy::{Restart, Strategy};
 use crate::supervisor::{Supervising, Supervisor};
+use crate::sync::Mutex;
 
 /// Restarts the runtime's own supervisor allows a child's factory within [`ROOT_PERIOD`] before it lets the child go:
 /// far more than a service that heals needs, few enough that one that cannot start does not spin for ever.

@@ -14,15 +14,17 @@ use crate::pid::{GENERATION_MAX, INDEX_MAX, Pid};
 use crate::sync::{AtomicPtr, AtomicU32, Mutex, Ordering};
 
 /// Slots of a segment: 4096 cells of 96 bytes are 384 KiB, small enough to allocate at once.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 const SEGMENT_SLOTS: u32 = 1 << 12;
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 const SEGMENT_SLOTS: u32 = 2;
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 const SEGMENTS_MAX: usize = ((INDEX_MAX / SEGMENT_SLOTS) + 1) as usize;
 #[cfg(loom)]
 const SEGMENTS_MAX: usize = 2;
+#[cfg(shuttle)]
+const SEGMENTS_MAX: usize = 64;
 
 const VACANT: u32 = 1 << 31;
 const NO_SLOT: u32 = u32::MAX;

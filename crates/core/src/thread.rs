@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::context;
 use crate::details::Waiter;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,6 +15,7 @@ use crate::options::SpawnOptions;
 use crate::pid::Pid;
 use crate::pull::{Finish, PullMailbox, Received};
 use crate::runtime::Runtime;
+use crate::sync::{Condvar, Mutex, thread};
 
 /// Looks into an empty mailbox before its thread sleeps: about 20 microseconds, what waking it would cost.
 const SPINS: u32 = 1000;
@@ -171,7 +170,7 @@ impl Runtime {
             let first = function.clone();
             cell.with_details(pid, |details| details.function = Some(Arc::new(first)));
         }
-        std::thread::Builder::new()
+        thread::Builder::new()
             .name(format!("iris-actor-{pid}"))
             .spawn(move || live(mailbox, function))
             .map_err(|error| {

@@ -8,17 +8,14 @@
 use std::any::Any;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-
-use parking_lot::{Condvar, Mutex};
 
 use crate::clock::{Clock, Timed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pid::Pid;
 use crate::short_slice;
+use crate::sync::{AtomicUsize, Condvar, Mutex, Ordering, thread};
 use crate::timer_id::{TIMERS_MAX, TimerId};
 use crate::wheel::{Fired, Schedule, Wheel};
 
@@ -69,7 +66,7 @@ enum Thread {
     None,
     /// Whoever moves the clock does its work.
     Manual,
-    Running(JoinHandle<()>),
+    Running(thread::JoinHandle<()>),
     Ended,
 }
 
@@ -165,7 +162,7 @@ impl<T: Send + 'static> Timers<T> {
         let values = state.wheel.clear();
         self.shared.count(&state);
         self.shared.changed.notify_all();
-        if matches!(&state.thread, Thread::Running(thread) if thread.thread().id() != std::thread::current().id())
+        if matches!(&state.thread, Thread::Running(thread) if thread.thread().id() != thread::current().id())
         {
             let is_running = |state: &mut State<T>| matches!(state.thread, Thread::Running(_));
             self.shared.changed.wait_while_until(&mut state, is_running, deadline);
@@ -176,9 +173,9 @@ impl<T: Send + 'static> Timers<T> {
         ended
     }
 
-    fn start(&self) -> Result<JoinHandle<()>> {
+    fn start(&self) -> Result<thread::JoinHandle<()>> {
         let shared = self.shared.clone();
-        let thread = std::thread::Builder::new().name("iris-timer".into()).spawn(move || {
+        let thread = thread::Builder::new().name("iris-timer".into()).spawn(move || {
             short_slice::ask();
             shared.run();
         });
@@ -240,7 +237,7 @@ impl<T: Send> Timed for Shared<T> {
         while self.take_due(&mut batch) {
             if batch.is_empty() {
                 // Only entries that are not due yet were moved: others may need the core more.
-                std::thread::yield_now();
+                thread::yield_now();
                 continue;
             }
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (self.fire)(&mut batch))) {

@@ -1,7 +1,6 @@
 //! Timing: what the runtime's timers do when they go off.
 
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use crate::runtime::Runtime;
 use crate::send::Refusal;
 use crate::shared::{Shared, WeakShared};
 use crate::supervisor::Event;
+use crate::sync::{AtomicBool, Ordering};
 use crate::timer_id::TimerId;
 use crate::timers::{Delay, Timers};
 use crate::wheel::Fired;

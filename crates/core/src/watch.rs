@@ -3,11 +3,11 @@
 //! A worker counts its turns in a word of its own; the watch compares their sum from tick to tick. While all workers
 //! sleep the watch sleeps, too: a worker that wakes up wakes it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
-use parking_lot::{Condvar, Mutex};
+
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, Ordering};
 
 /// How long no turn begins, with work waiting, before a spare is started: BEAM's and Go's monitors look every 10 ms;
 /// a spare thread costs more than what they do.

@@ -7,12 +7,10 @@
 
 use std::cell::Cell as StdCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
-use std::thread::JoinHandle;
+use std::sync::atomic::AtomicU32;
 
 use crossbeam_deque::{Steal, Stealer, Worker};
 use crossbeam_utils::CachePadded;
-use parking_lot::Mutex;
 
 use crate::cell::Cell;
 use crate::error::{Error, ErrorKind, Result};
@@ -21,6 +19,7 @@ use crate::ready::ReadyQueue;
 use crate::shared::{Shared, WeakShared};
 use crate::sleep::Sleepers;
 use crate::stepper;
+use crate::sync::{AtomicBool, AtomicPtr, Mutex, Ordering, thread, thread_local};
 use crate::watch::{SPARES_MAX, Watch};
 
 /// Turns between two looks at the injected actors: as tokio's, prime, so that it falls into step with no pattern.
@@ -30,7 +29,10 @@ const QUEUE_EVERY: u32 = 4;
 /// Injected actors a worker takes over at once; the others may steal them.
 const INJECTED_BATCH: usize = 64;
 /// Looks around before a worker sleeps: about 20 microseconds, what waking it would cost.
+#[cfg(not(any(loom, shuttle)))]
 const SPINS: u32 = 400;
+#[cfg(any(loom, shuttle))]
+const SPINS: u32 = 1;
 /// Spins between two offers of the core to another thread, such as the one that is about to send something.
 const YIELD_EVERY: u32 = 32;
 /// Waits for more, of half a microsecond each, when a busy mailbox was emptied: going idle costs sender and worker more.
@@ -54,7 +56,7 @@ pub(crate) struct Workers {
     started: AtomicBool,
     closing: AtomicBool,
     interrupts: AtomicU32,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
     watch: Watch,
 }
 
@@ -133,7 +135,7 @@ impl Workers {
 
     /// Queues a ready actor.
     pub(crate) fn push(&self, cell: &Cell) {
-        match HERE.get() {
+        match HERE.with(StdCell::get) {
             Some(here) if std::ptr::eq(here.workers, self) => {
                 let before =
                     self.next[here.number].swap(std::ptr::from_ref(cell).cast_mut(), Ordering::AcqRel);
@@ -148,7 +150,7 @@ impl Workers {
 
     /// Queues an actor behind all others.
     pub(crate) fn push_last(&self, cell: &Cell) {
-        match HERE.get() {
+        match HERE.with(StdCell::get) {
             Some(here) if std::ptr::eq(here.workers, self) => {
                 // SAFETY: as in `push`.
                 unsafe { (*here.queue).push(Ready(cell)) };
@@ -169,11 +171,11 @@ impl Workers {
 
     /// Whether the current thread is one of these workers.
     pub(crate) fn is_current(&self) -> bool {
-        HERE.get().is_some_and(|here| std::ptr::eq(here.workers, self))
+        HERE.with(StdCell::get).is_some_and(|here| std::ptr::eq(here.workers, self))
     }
 
     /// Tells the threads to end and gives them out to be waited for.
-    pub(crate) fn close(&self) -> Vec<JoinHandle<()>> {
+    pub(crate) fn close(&self) -> Vec<thread::JoinHandle<()>> {
         {
             let _queues = self.queues.lock();
             self.closing.store(true, Ordering::SeqCst);
@@ -256,8 +258,8 @@ impl Workers {
     }
 }
 
-fn named(name: String, life: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
-    let thread = std::thread::Builder::new().name(name).spawn(life);
+fn named(name: String, life: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>> {
+    let thread = thread::Builder::new().name(name).spawn(life);
     thread.map_err(|error| Error::new(ErrorKind::LimitReached, format!("no worker thread: {error}")))
 }
 
@@ -307,7 +309,8 @@ fn help_out(weak: &WeakShared) {
 fn work(weak: &WeakShared, number: usize, queue: &Worker<Ready>) {
     let Some(shared) = weak.upgrade() else { return };
     let workers = &shared.workers;
-    HERE.set(Some(Here { workers: std::ptr::from_ref(workers), number, queue: std::ptr::from_ref(queue) }));
+    let here = Here { workers: std::ptr::from_ref(workers), number, queue: std::ptr::from_ref(queue) };
+    HERE.with(|this| this.set(Some(here)));
     let mut turns = 0_u32;
     let (mut searching, mut was_long) = (false, false);
     let mut slice = Slice::endless();
@@ -331,7 +334,7 @@ fn work(weak: &WeakShared, number: usize, queue: &Worker<Ready>) {
         // SAFETY: as above.
         stepper::run(&shared, unsafe { &*cell }, &workers.interrupts, &mut slice);
     }
-    HERE.set(None);
+    HERE.with(|here| here.set(None));
 }
 
 /// Searches for a moment, then sleeps. `None`: look again.
@@ -351,7 +354,7 @@ fn look_around(
             return None;
         }
         if spin % YIELD_EVERY == YIELD_EVERY - 1 {
-            std::thread::yield_now();
+            thread::yield_now();
         } else {
             std::hint::spin_loop();
         }
