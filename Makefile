@@ -34,7 +34,7 @@ setup: .venv/.stamp node_modules/.stamp ## make .venv and node_modules with the 
 
 build: $(STAMPS)/python $(STAMPS)/node ## build the Python extension into .venv and the Node addon into native/
 
-generate: $(STAMPS)/generated ## write docs/operations.md from the typed faces and their docstrings
+generate: $(STAMPS)/generated ## write the stub of the extension, and docs/operations.md from the typed faces
 
 fmt: .venv/.stamp ## format Rust and Python
 	cargo fmt --all
@@ -96,7 +96,7 @@ ci: ## everything a change must pass, ending with the suites
 	$(MAKE) lint
 	$(MAKE) setup build
 	$(MAKE) generate
-	git diff --exit-code -- docs/operations.md
+	git diff --exit-code -- docs/operations.md python/iris/_iris.pyi
 	$(MAKE) types
 	$(MAKE) docs
 	$(MAKE) loom shuttle
@@ -120,7 +120,9 @@ $(STAMPS)/node: $(CORE_SOURCES) $(NODE_SOURCES)
 	$(PYTHON) scripts/addon.py
 	@mkdir -p $(STAMPS) && touch $@
 
-$(STAMPS)/generated: $(STAMPS)/python $(FACE_SOURCES) scripts/operations.py
+$(STAMPS)/generated: $(STAMPS)/python $(FACE_SOURCES) scripts/operations.py scripts/stubs.py
+	$(PY) scripts/stubs.py
+	$(BIN)/ruff format --quiet python/iris/_iris.pyi
 	$(PY) scripts/operations.py
 	@mkdir -p $(STAMPS) && touch $@
 
