@@ -250,3 +250,7 @@ impl Slice {
         self.over
     }
 }
+
+#[cfg(all(test, loom))]
+#[path = "lane_model.rs"]
+mod model;

@@ -186,10 +186,17 @@ impl Word {
 
     /// Owner: takes all messages, oldest first.
     pub(crate) fn take(&self) -> List {
+        self.take_and_look().0
+    }
+
+    /// Owner: takes all messages, oldest first, and tells whether signals wait. What a signal changed before a message was
+    /// sent must be changed before it is handled, so whoever handles messages looks with the taking, not before it.
+    pub(crate) fn take_and_look(&self) -> (List, bool) {
         if self.0.load(Ordering::Relaxed) & !FLAGS == 0 {
-            return List::default();
+            return (List::default(), false);
         }
-        List::from_newest((self.0.fetch_and(FLAGS, Ordering::AcqRel) & !FLAGS) as *mut Node)
+        let word = self.0.fetch_and(FLAGS, Ordering::AcqRel);
+        (List::from_newest((word & !FLAGS) as *mut Node), word & SIGNAL != 0)
     }
 
     /// Owner: goes idle. False where a message or a signal came.

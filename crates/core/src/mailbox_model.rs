@@ -163,3 +163,75 @@ fn a_message_to_an_ended_actor_carries_its_generation_to_the_next() {
         assert_eq!(seen.len() + usize::from(refused), 1);
     });
 }
+
+/// The whole protocol of an end: a stop that closes races with two senders; the owner obeys it before the next message.
+#[test]
+fn a_stop_goes_first_and_every_message_is_handled_refused_or_given_back() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let actor =
+            Arc::new(Ending { word: Word::vacant(), handled: 0.into(), left: 0.into(), ended: 0.into() });
+        actor.word.open(false);
+        let threads = [(); 2].map(|()| {
+            let other = Arc::clone(&actor);
+            thread::spawn(move || other.send())
+        });
+        if actor.word.signal(true) == Signalled::Schedule {
+            actor.run();
+        }
+        let refused: usize = threads.map(|thread| thread.join().expect("a sender")).iter().sum();
+        let count = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+        assert_eq!(count(&actor.ended), 1);
+        assert_eq!(count(&actor.handled) + count(&actor.left) + refused, 2);
+        assert_eq!(actor.word.signal(false), Signalled::Vacant);
+    });
+}
+
+/// An actor that ends when it is told to.
+struct Ending {
+    word: Word,
+    handled: AtomicUsize,
+    left: AtomicUsize,
+    ended: AtomicUsize,
+}
+
+impl Ending {
+    /// How many messages were refused.
+    fn send(&self) -> usize {
+        match self.word.push(Node::new(1, Incoming::User(Message::new(Payload::copy_from(b"x"))))) {
+            Push::Schedule => self.run(),
+            Push::Queued => {}
+            Push::Refused(_) => return 1,
+        }
+        0
+    }
+
+    fn run(&self) {
+        let mut local = List::default();
+        loop {
+            if self.word.is_signalled() {
+                self.word.clear_signal();
+                self.word.close();
+                let mut left = 0;
+                for mut list in [std::mem::take(&mut local), self.word.take(), self.word.vacate()] {
+                    while list.pop().is_some() {
+                        left += 1;
+                    }
+                }
+                self.left.fetch_add(left, Ordering::Relaxed);
+                self.ended.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            if local.is_empty() {
+                local = self.word.take();
+            }
+            if local.pop().is_some() {
+                assert_eq!(self.ended.load(Ordering::Relaxed), 0, "a message was handled after the end");
+                self.handled.fetch_add(1, Ordering::Relaxed);
+            } else if self.word.try_idle() {
+                return;
+            }
+        }
+    }
+}

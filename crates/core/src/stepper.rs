@@ -155,6 +155,7 @@ impl<'a> Stepper<'a> {
                     self.left -= 1;
                     return Next::Message(message);
                 }
+                None if self.look => {}
                 None if self.is_turning() => return Next::Budget,
                 None if self.is_busy() && slice.may_linger() => linger(),
                 None if self.cell.word.try_idle() => return Next::Over,
@@ -168,11 +169,11 @@ impl<'a> Stepper<'a> {
         self.left + BUSY <= self.budget
     }
 
-    /// The next message that is to be handled; what is not is counted as dropped.
+    /// The next message that is to be handled; what is not is counted as dropped. `None` also where signals go first.
     pub(crate) fn take(&mut self) -> Option<Message> {
         loop {
             let message = if self.bounded {
-                bounded::take(self.shared, self.cell, self.pid)?
+                bounded::take_after_signals(self.shared, self.cell, self.pid)?
             } else {
                 let node = self.take_node()?;
                 let Incoming::User(message) = node.incoming else { continue };
@@ -191,11 +192,14 @@ impl<'a> Stepper<'a> {
         }
     }
 
-    fn take_node(&self) -> Option<Box<Node>> {
+    fn take_node(&mut self) -> Option<Box<Node>> {
         // SAFETY: we own the actor, and the reference ends with this call.
         let local = unsafe { self.cell.local() };
         if local.is_empty() {
-            *local = self.cell.word.take();
+            (*local, self.look) = self.cell.word.take_and_look();
+            if self.look {
+                return None;
+            }
         }
         local.pop_soon()
     }

@@ -18,12 +18,22 @@ pub(crate) use modelled::{Condvar, Mutex, MutexGuard, RwLock};
 
 // No model of loom's runs a thread of core's own.
 #[cfg(loom)]
-pub(crate) use std::{thread, thread_local};
+pub(crate) use std::thread;
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
+
+/// loom's knows no `const`.
+#[cfg(loom)]
+macro_rules! loom_thread_local {
+    (static $name:ident: $type:ty = const $first:block;) => {
+        loom::thread_local! { static $name: $type = $first; }
+    };
+}
+#[cfg(loom)]
+pub(crate) use loom_thread_local as thread_local;
 
 #[cfg(shuttle)]
 pub(crate) use shuttle::{

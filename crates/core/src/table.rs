@@ -265,6 +265,32 @@ mod model {
     }
 
     #[test]
+    fn whoever_looks_while_a_slot_changes_hands_finds_its_own_actor_or_nothing() {
+        loom::model(|| {
+            let table = Arc::new(Table::<Plain>::new(1));
+            let old = table.occupy().expect("room").1;
+            let (remover, looker) = (Arc::clone(&table), Arc::clone(&table));
+            let remover = thread::spawn(move || {
+                let slot = remover.get(old).expect("nobody else removes it");
+                Table::retire_pid(slot);
+                remover.give_back(slot, old.index());
+            });
+            let looker = thread::spawn(move || looker.get(old).map(|slot| std::ptr::from_ref(slot) as usize));
+            // A slot that is given back meanwhile or a fresh one; and the other if there is a second.
+            let new = [(); 2].map(|()| table.occupy().expect("room").1);
+            let found = looker.join().expect("the looker");
+            remover.join().expect("the remover");
+            assert!(table.get(old).is_none());
+            assert_ne!(new[0].index(), new[1].index(), "one slot was given to two");
+            let slots = new.map(|pid| std::ptr::from_ref(table.get(pid).expect("it lives")) as usize);
+            let first = std::ptr::from_ref(table.slot(old.index()).expect("its slot")) as usize;
+            assert!(found.is_none_or(|found| found == first));
+            assert!(!new.contains(&old) && slots[0] != slots[1]);
+            assert_eq!(table.slots().filter(|(_, pid)| pid.is_some()).count(), 2);
+        });
+    }
+
+    #[test]
     fn two_who_occupy_get_two_slots() {
         loom::model(|| {
             let table = Arc::new(Table::<Plain>::new(1));

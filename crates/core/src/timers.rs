@@ -262,6 +262,42 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("of an unknown kind")
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 #[path = "timers_tests.rs"]
 mod tests;
+
+#[cfg(all(test, loom))]
+mod model {
+    //! Two who take a timer back while it goes off: it fires once, or one of them has it.
+
+    use loom::sync::Arc;
+    use loom::sync::atomic::AtomicUsize;
+    use loom::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_timer_fires_once_or_is_cancelled_once() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let (clock, hand) = Clock::manual();
+            let fired = Arc::new(AtomicUsize::new(0));
+            let count = Arc::clone(&fired);
+            let fire = Box::new(move |batch: &mut Vec<Fired<()>>| {
+                count.fetch_add(batch.len(), Ordering::Relaxed);
+            });
+            let timers = Arc::new(Timers::new(clock, |()| (), fire));
+            let owner = Pid::new(1, 1);
+            let delay = Delay { delay_ms: 1, interval_ms: None, owner: Some(owner) };
+            let timer = timers.insert(delay, ()).expect("room");
+            let (one, other) = (Arc::clone(&timers), Arc::clone(&timers));
+            let one = thread::spawn(move || usize::from(one.cancel(timer).is_some()));
+            let other = thread::spawn(move || other.cancel_owner(owner));
+            hand.advance(Duration::from_millis(1));
+            let cancelled = one.join().expect("the one") + other.join().expect("the other");
+            assert_eq!(fired.load(Ordering::Relaxed) + cancelled, 1);
+            assert_eq!(timers.pending(), 0);
+        });
+    }
+}
