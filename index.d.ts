@@ -534,7 +534,7 @@ export declare class NodeRuntime implements AsyncDisposable {
    * @param seconds default 5
    */
   shutdown(seconds?: number | null): Promise<ShutdownReport>
-  /** Closes the runtime at once. Closing again is no error. */
+  /** Closes the runtime at once, also where a {@link NodeRuntime.shutdown} is under way. Closing again is no error. */
   close(): Promise<void>
   /** As {@link NodeRuntime.close}: `await using rt = new NodeRuntime()`. */
   [Symbol.asyncDispose](): Promise<void>

@@ -8,16 +8,19 @@ const { ErrorCode, IrisError, describe } = require('./errors.js')
 const f = require('./frame.js')
 const { Handlers } = require('./handlers.js')
 const { Log } = require('./log.js')
+const { Observers } = require('./observers.js')
 const { Pulls } = require('./pulls.js')
+const { Rooms } = require('./rooms.js')
 const { Tickets } = require('./waiting.js')
 
 class Core {
-  #keepsAlive = true
   #held = false
   #settling = false
 
   constructor(logger) {
     const parts = []
+    /** Live actors keep the process. */
+    this.keepsAlive = true
     this.mailParts = []
     this.mailSlab = undefined
     this.frame = new Uint32Array(Native.frameWords())
@@ -40,11 +43,10 @@ class Core {
     this.pulls = new Pulls(this)
     this.drain = new Drain(this, parts)
     this.joins = new Tickets()
-    this.watches = new Tickets()
+    this.observers = new Observers(this)
     this.factories = new Tickets()
     this.closes = new Tickets()
-    /** Called after each drain: sends that wait for room try again. */
-    this.waitingForRoom = new Set()
+    this.rooms = new Rooms(this)
     this.closing = undefined
     this.closed = false
   }
@@ -55,7 +57,7 @@ class Core {
 
   /** An actor lives: the process stays. */
   hold() {
-    if (this.#held || !this.#keepsAlive) return
+    if (this.#held || !this.keepsAlive) return
     this.#held = true
     this.native.hold(true)
   }
@@ -73,7 +75,7 @@ class Core {
   }
 
   keepAlive(yes) {
-    this.#keepsAlive = yes
+    this.keepsAlive = yes
     if (this.closing !== undefined) return
     if (yes) {
       if (this.native.liveActors() > 0) this.hold()
@@ -94,12 +96,9 @@ class Core {
       if (typeof handler !== 'function') throw new TypeError('the maker of a handler returned no function')
       return this.handlers.own(handler)
     } catch (error) {
+      this.log.maker(error)
       return describe(error)
     }
-  }
-
-  afterDrain() {
-    for (const attempt of this.waitingForRoom) attempt()
   }
 
   /** What the native side tells and Drain leaves to others. */
@@ -109,7 +108,7 @@ class Core {
         this.joins.take(number)?.resolve(true)
         break
       case f.OBSERVED:
-        this.watches.take(number)?.()
+        this.observers.told(number)
         break
       case f.START:
         queueMicrotask(() => this.#startReplacement(number, detail))
@@ -120,6 +119,9 @@ class Core {
         break
       case f.FUNCTION_FREE:
         this.functions.release(number)
+        break
+      case f.GAVE_UP:
+        this.log.gaveUp(this.native.takeText(number))
         break
       case f.EMPTY:
         this.settleHold()
@@ -144,7 +146,10 @@ class Core {
   }
 
   shutdown(seconds) {
-    if (this.closing === undefined) {
+    if (this.closing !== undefined) {
+      // Who closes again with less patience is obeyed.
+      if (!this.closed) this.native.hurry(seconds)
+    } else {
       this.closing = new Promise((resolve) => {
         this.native.shutdown(seconds, this.closes.add(resolve))
       })
@@ -159,8 +164,8 @@ class Core {
     this.pulls.close()
     this.asks.close()
     for (const join of this.joins.takeAll()) join.resolve(true)
-    for (const look of this.watches.takeAll()) look()
-    for (const attempt of [...this.waitingForRoom]) attempt()
+    this.observers.close()
+    this.rooms.retry()
     this.native.release()
     resolve(report)
   }

@@ -77,11 +77,17 @@ class Drain {
     this.#over = true
     if (this.#later) return
     this.#later = true
-    setImmediate(this.#runLater)
+    const immediate = setImmediate(this.#runLater)
+    if (this.#core.keepsAlive) return
+    // A runtime that was let go of keeps no event loop; where others keep it, the wake sees to it that it turns.
+    immediate.unref()
+    this.#core.native.ring()
   }
 
   /** The event loop calls: a slice begins anew. */
   wake() {
+    // What was put off comes in this very turn of the event loop, after everybody else.
+    if (this.#later && !this.#core.keepsAlive) return
     this.#newTurn()
     this.run()
   }
@@ -113,7 +119,7 @@ class Drain {
           break
         }
       }
-      this.#core.afterDrain()
+      this.#core.rooms.retry()
     } finally {
       this.turn = -1
       this.#running = false
@@ -128,7 +134,8 @@ class Drain {
     this.#core.pulls.newTurn()
     if (this.#turnEnds) return
     this.#turnEnds = true
-    setImmediate(this.#endTurn)
+    const immediate = setImmediate(this.#endTurn)
+    if (!this.#core.keepsAlive) immediate.unref()
   }
 
   /** Calls the handlers of the batch; true when the slice is over. */

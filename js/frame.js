@@ -32,6 +32,7 @@ module.exports = {
   EMPTY: 9,
   CLOSED: 10,
   FUNCTION_FREE: 11,
+  GAVE_UP: 12,
   // What a send came to, where it was not simply accepted
   REFUSED: 0,
   ACCEPTED_SCHEDULE: 1,

@@ -22,7 +22,15 @@ class Log {
     this.#error('iris: a factory failed to make a replacement:', error)
   }
 
-  #error(message, error) {
+  maker(error) {
+    this.#error('iris: the handler of a restarted actor could not be made:', error)
+  }
+
+  gaveUp(what) {
+    this.#error(`iris: ${what}`)
+  }
+
+  #error(message, ...errors) {
     const logger = this.#logger
     if (logger === null) return
     const now = performance.now()
@@ -37,7 +45,7 @@ class Log {
       this.#suppressed++
       return
     }
-    this.#write(message, error)
+    this.#write(message, ...errors)
   }
 
   /** A logger that fails is no reason to end anything. */

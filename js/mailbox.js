@@ -95,7 +95,8 @@ class Mailbox {
     } else {
       this.#core.pulls.later(this)
     }
-    const waiting = new Waiting({ timeoutMs, signal, onTimeout: () => null, onEnd: (ended) => this.#forget(ended) })
+    const onEnd = (ended) => this.#forget(ended)
+    const waiting = new Waiting({ timeoutMs, signal, onTimeout: () => null, onEnd, byActor: true })
     waiting.matcher = matcher
     this.#waiters.push(waiting)
     return waiting.promise

@@ -23,8 +23,7 @@ const observed = {
     const timeoutMs = timeoutOf(seconds)
     const signal = signalOf(optionsOf(options))
     if (signal?.aborted) throw signal.reason
-    const { native, watches } = this[core]
-    let watch
+    const { native, observers } = this[core]
     const look = () => {
       const item = native.selectObserved(pidOf(pid), match)
       if (!item) return undefined
@@ -32,14 +31,13 @@ const observed = {
     }
     const found = look()
     if (found !== undefined) return found
-    const waiting = new Waiting({ timeoutMs, signal, onTimeout: () => null, onEnd: () => watches.take(watch) })
+    const waiting = new Waiting({ timeoutMs, signal, onTimeout: () => null, onEnd: () => observers.forget(pid, again) })
     const again = () => {
       if (waiting.done) return
       try {
         const message = look()
         if (message !== undefined) return waiting.resolve(message)
-        watch = watches.add(() => queueMicrotask(again))
-        native.notifyObserved(pid, watch)
+        observers.wait(pid, again)
       } catch (error) {
         waiting.reject(error)
       }

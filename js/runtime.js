@@ -120,23 +120,7 @@ class NodeRuntime {
   }
 
   sendWhenRoom(pid, data, options) {
-    return new Promise((resolve, reject) => {
-      if (this.send(pid, data) || !this.isAlive(pid)) return resolve(this.isAlive(pid))
-      const { waitingForRoom } = this.#core
-      const timeoutMs = args.timeoutOf(args.optionsOf(options).timeout)
-      const signal = args.signalOf(options)
-      if (signal?.aborted) throw signal.reason
-      const onEnd = () => waitingForRoom.delete(attempt)
-      const waiting = new Waiting({ timeoutMs, signal, onTimeout: () => false, onEnd })
-      const attempt = () => {
-        const sent = this.send(pid, data)
-        if (!sent && this.isAlive(pid)) return
-        onEnd()
-        waiting.resolve(sent)
-      }
-      waitingForRoom.add(attempt)
-      waiting.promise.then(resolve, reject)
-    })
+    return this.#core.rooms.send(pid, data, options)
   }
 
   ask(pid, data, options) {
@@ -195,10 +179,14 @@ class NodeRuntime {
     if (signal?.aborted) throw signal.reason
     const { joins, native } = this.#core
     if (this.#core.closed) return true
-    let number
-    const waiting = new Waiting({ timeoutMs, signal, onTimeout: () => false, onEnd: () => joins.take(number) })
+    let [number, watch] = [0, 0]
+    const onEnd = () => {
+      joins.take(number)
+      native.forgetExit(pid, watch)
+    }
+    const waiting = new Waiting({ timeoutMs, signal, onTimeout: () => false, onEnd })
     number = joins.add(waiting)
-    native.watchExit(pid, number)
+    watch = native.watchExit(pid, number)
     return waiting.promise
   }
 

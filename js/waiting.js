@@ -12,8 +12,11 @@ class Waiting {
   #signal
   #abort = undefined
 
-  /** `onTimeout` gives the value, `onEnd` is called when it ended without what it waited for. */
-  constructor({ timeoutMs, signal, onTimeout, onEnd }) {
+  /**
+   * `onTimeout` gives the value, `onEnd` is called when it ended without what it waited for. `byActor`: an actor waits;
+   * it is the actor that keeps the process then, or does not, and not its time-out.
+   */
+  constructor({ timeoutMs, signal, onTimeout, onEnd, byActor = false }) {
     this.done = false
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve
@@ -25,6 +28,7 @@ class Waiting {
         onEnd?.(this)
         this.resolve(onTimeout())
       }, timeoutMs)
+      if (byActor) this.#timer.unref()
     }
     if (signal !== undefined) {
       this.#signal = signal

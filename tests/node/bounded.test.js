@@ -62,6 +62,41 @@ test('bounded_blocks', async () => {
   expect(await rt.sendWhenRoom(pid, '5')).toBe(false)
 })
 
+test('sends that wait for room keep their order, and what they carry, and are no dead letters', async () => {
+  for (const policy of ['block', 'dropnew']) {
+    const rt = open()
+    const { pid, got } = bounded(rt, 1)
+    rt.setOverflowPolicy(pid, policy)
+    // It makes room, and sends in the very moment there is some.
+    const other = rt.spawn(() => void sent.push(rt.sendWhenRoom(pid, 'last')))
+    const data = Buffer.from('1')
+    const sent = [rt.sendWhenRoom(pid, '0'), rt.sendWhenRoom(pid, data)]
+    data.fill('x')
+    for (const number of [2, 3]) sent.push(rt.sendWhenRoom(pid, new Uint16Array([0x3030 + number]).buffer))
+    rt.send(other, 'x')
+    await eventually(() => got.length === 5, 'all messages')
+    expect(await Promise.all(sent)).toEqual(Array(5).fill(true))
+    expect(got).toEqual(['0', '1', '20', '30', 'last'])
+    expect(rt.stats().dropped.MailboxFull).toBe(0)
+  }
+})
+
+test('a send that would have to wait is refused and counted', async () => {
+  const rt = open()
+  const listener = rt.spawnObservedHandler()
+  rt.listenDeadLetters(listener)
+  const pid = rt.spawnBounded(() => new Promise(() => {}), 1, 1)
+  rt.setOverflowPolicy(pid, 'block')
+  rt.send(pid, 'in hand')
+  await eventually(() => rt.mailboxSize(pid) === 0, 'the handler to begin')
+  expect([rt.send(pid, 'a'), rt.send(pid, 'b'), rt.send(pid, Buffer.from('c'))]).toEqual([true, false, false])
+  expect(rt.sendMany(pid, ['d', 'e'])).toBe(0)
+  expect(rt.stats().dropped.MailboxFull).toBe(3)
+  expect(await rt.sendWhenRoom(pid, 'f', { timeout: 0 })).toBe(false)
+  expect(rt.stats().dropped.MailboxFull).toBe(3)
+  expect(rt.getMessages(listener).map(({ system }) => String(system.metadata.data))).toEqual(['b', 'c', 'd'])
+})
+
 test('bounded_redirects', async () => {
   const rt = open()
   const { pid, got } = bounded(rt, 1)

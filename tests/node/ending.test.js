@@ -199,6 +199,16 @@ test('shutdown kills what does not finish', async () => {
   expect(report).toEqual({ finished: 0, killed: 1, unfinished: [] })
 })
 
+test('a close leaves a shutdown under way no more time', async () => {
+  const rt = open()
+  const pid = rt.spawn(() => new Promise(() => {}))
+  rt.sendMany(pid, ['a', 'b'])
+  const shutdown = rt.shutdown(3600)
+  await turn()
+  await rt.close()
+  expect(await shutdown).toEqual({ finished: 0, killed: 1, unfinished: [] })
+})
+
 test('a closed runtime refuses everything, and closing again is no error', async () => {
   const rt = open()
   const pid = rt.spawn(() => {})

@@ -121,3 +121,20 @@ test('inspection_shows_an_actor', async () => {
   expect(new Set(rt.tree().map((info) => info.pid))).toEqual(new Set([pid, child]))
   expect(rt.stats()).toMatchObject({ actors: 2, spawned: 2, names: 1, paths: 1, sent: 1 })
 })
+
+test('several wait for one observed actor without turning in a circle', async () => {
+  const rt = open()
+  const pid = rt.spawnObservedHandler()
+  const waits = Array.from({ length: 5 }, (_, number) =>
+    rt.selectiveRecv(pid, (message) => String(message) === `${number}`, 10),
+  )
+  const [{ user: before }, began] = [process.cpuUsage(), performance.now()]
+  expect(await rt.selectiveRecv(pid, () => true, 0.2)).toBe(null)
+  const busy = (process.cpuUsage().user - before) / 1000 / (performance.now() - began)
+  expect(busy).toBeLessThan(0.5)
+  for (const number of [3, 1, 4, 0, 2]) rt.send(pid, `${number}`)
+  expect((await Promise.all(waits)).map(String)).toEqual(['0', '1', '2', '3', '4'])
+  const last = rt.selectiveRecv(pid, () => true, 10)
+  rt.stop(pid)
+  await expect(last).rejects.toMatchObject({ code: 'NoProcess' })
+})

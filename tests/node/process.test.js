@@ -1,31 +1,7 @@
 // Process: the process stays as long as it should, ends when it should, and never dies by a handler.
 'use strict'
 
-const { spawn } = require('node:child_process')
-const path = require('node:path')
-
-const ROOT = path.join(__dirname, '..', '..')
-
-/** Runs a script that has `rt` in its hands; what it printed and how it ended. A hang is ended by the deadline. */
-function run(script, { args = [] } = {}) {
-  const source = `
-    const { NodeRuntime } = require(${JSON.stringify(ROOT)})
-    const rt = new NodeRuntime()
-    ${script}
-  `
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...args, '-e', source], { stdio: ['ignore', 'pipe', 'pipe'] })
-    let [out, err] = ['', '']
-    child.stdout.on('data', (data) => (out += data))
-    child.stderr.on('data', (data) => (err += data))
-    const deadline = setTimeout(() => child.kill('SIGKILL'), 20_000) // the deadline of the test
-    child.on('error', reject)
-    child.on('close', (code, signal) => {
-      clearTimeout(deadline)
-      resolve({ out, err, code, signal })
-    })
-  })
-}
+const { run } = require('./processes.js')
 
 test('a runtime without actors keeps no process', async () => {
   expect(await run(`console.log('over')`)).toMatchObject({ out: 'over\n', err: '', code: 0 })
@@ -61,6 +37,22 @@ test('ref takes unref back', async () => {
     rt.sendAfter(pid, 30, 'x')
   `
   expect(await run(script)).toMatchObject({ out: 'handled\n', code: 0 })
+})
+
+test('a runtime that was let go of works on while others keep the process', async () => {
+  const script = `
+    rt.unref()
+    let handled = 0
+    const pid = rt.spawn((message) => { handled++; rt.send(pid, message) })
+    rt.send(pid, 'for ever')
+    const server = require('node:net').createServer().listen(0, () => {
+      const look = () => handled > 200_000 ? server.close() : undefined
+      const pull = rt.spawnWithMailbox(async (mailbox) => {
+        while (server.listening) { await mailbox.recv(0.001); look() }
+      })
+    })
+  `
+  expect(await run(script)).toMatchObject({ out: '', err: '', code: 0 })
 })
 
 test('a child that is being replaced keeps the process', async () => {

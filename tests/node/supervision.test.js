@@ -182,6 +182,22 @@ test('intensity_ends_supervisor', async () => {
   expect(await rt.join(supervisor, 5)).toBe(true)
   expect(await rt.join(pid, 5)).toBe(true)
   expect(await rt.join(sibling, 5)).toBe(true)
+  await eventually(() => rt.failures.length === 4, 'what is logged')
+  expect(rt.failures[3].message).toContain(`supervisor ${supervisor} gave up: child ${pid} made it more than 2 restarts`)
+})
+
+test('the supervisor of the runtime lets a child go, and says so', async () => {
+  const rt = open()
+  let made = 0
+  const make = () => {
+    made++
+    return rt.spawn(crashOn('crash'))
+  }
+  const pids = Array.from({ length: 150 }, () => rt.spawn(crashOn('crash')))
+  for (const pid of pids) rt.superviseWithFactory(pid, make)
+  for (const pid of pids) rt.stop(pid)
+  await eventually(() => rt.childrenCount() === made && made === 100, 'the end of the restarts')
+  expect(rt.failures[0].message).toContain(`supervisor ${rt.rootSupervisor()} gave up: child`)
 })
 
 test('a maker that fails counts as a failure', async () => {

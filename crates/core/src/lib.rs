@@ -106,6 +106,7 @@ pub use runtime::Runtime;
 pub use send::{Refusal, SendError};
 pub use shutdown::ShutdownReport;
 pub use strategy::{Restart, Strategy};
+pub use supervisors::OnGiveUp;
 
 pub use thread::{AsyncMailbox, Mailbox};
 pub use timing::DELAY_MS_MAX;

@@ -19,6 +19,7 @@ use crate::payload::Payload;
 use crate::pid::Pid;
 use crate::send::{Refusal, SendError};
 use crate::shared::Shared;
+use crate::supervisors::OnGiveUp;
 use crate::sync::{Condvar, Mutex};
 
 /// A handle of one runtime. Clones are handles of the same runtime; when the last one that a user made goes, the
@@ -172,6 +173,25 @@ impl Runtime {
         accepted
     }
 
+    /// As [`Runtime::try_send`], for a sender that will try again: a mailbox without room refuses with `WouldBlock` under
+    /// the policies that refuse at all, and nothing is counted.
+    ///
+    /// # Errors
+    /// As [`Runtime::try_send`].
+    pub fn offer(&self, pid: Pid, payload: Payload) -> Result<(), SendError> {
+        let cell = self.shared.table.get(pid);
+        let refused = cell.is_some_and(|cell| {
+            let refuses = cell.look_at_details(pid, |details| {
+                details.bounded.as_ref().is_some_and(|bounded| bounded.refuses(payload.len()))
+            });
+            cell.word.is_open() && refuses.unwrap_or(false)
+        });
+        if refused {
+            return Err(SendError { refusal: Refusal::WouldBlock, payload });
+        }
+        self.try_send(pid, payload)
+    }
+
     /// Waits until a full mailbox has room, or its actor is gone. False: the time is over.
     #[must_use]
     pub fn wait_for_room(&self, pid: Pid, timeout: Duration) -> bool {
@@ -317,6 +337,12 @@ impl Runtime {
     /// once; false: it was set already.
     pub fn on_empty(&self, on_empty: Box<dyn Fn() + Send + Sync>) -> bool {
         self.shared.counters.set_on_empty(on_empty)
+    }
+
+    /// Calls `on_give_up` with the supervisor's pid and the failure whenever a supervisor gives up, on the thread it runs
+    /// on. Can be set once; false: it was set already.
+    pub fn on_give_up(&self, on_give_up: OnGiveUp) -> bool {
+        self.shared.supervisors.set_on_give_up(on_give_up)
     }
 
     /// Whether this is a handle of the same runtime.

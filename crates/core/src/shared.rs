@@ -1,7 +1,7 @@
 //! Shared: what all parts of one runtime have in common, and the paths a message and a signal take through it.
 
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 
@@ -53,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) closed: AtomicBool,
     /// The shutdown has begun.
     pub(crate) ended: AtomicBool,
+    /// When the shutdown that is under way, or one to come, waits no longer.
+    pub(crate) ends_by: Mutex<Option<Instant>>,
     this: OnceLock<WeakShared>,
 }
 
@@ -124,6 +126,7 @@ impl Shared {
             dead_letter_listener: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            ends_by: Mutex::default(),
             this: OnceLock::new(),
             options,
         });

@@ -34,11 +34,17 @@ pub struct ShutdownReport {
 
 impl Runtime {
     /// Closes the runtime: nothing is spawned any more; actors handle what is queued until the deadline; then all are
-    /// stopped, children before their parents. Blocks for the deadline and a fraction of a second at most. Closing again reports nothing.
+    /// stopped, children before their parents. Blocks for the deadline and a fraction of a second at most. Closing again
+    /// reports nothing, but leaves a shutdown that is under way no more time than this.
     ///
     /// Called from a handler of this runtime it does not wait for the calling actor.
     pub fn shutdown(&self, deadline: Duration) -> ShutdownReport {
         close(self.shared(), deadline)
+    }
+
+    /// Gives a shutdown that is under way, or one that is to come, no more time than this.
+    pub fn hurry_shutdown(&self, deadline: Duration) {
+        hurry(self.shared(), deadline);
     }
 
     /// The first step of a shutdown alone: nothing is spawned any more. For hosts that wait in their own way.
@@ -64,12 +70,12 @@ impl Runtime {
 /// Shuts a runtime down; see [`Runtime::shutdown`].
 pub(crate) fn close(shared: &Arc<Shared>, deadline: Duration) -> ShutdownReport {
     shared.closed.store(true, Ordering::SeqCst);
+    hurry(shared, deadline);
     if shared.ended.swap(true, Ordering::SeqCst) {
         return ShutdownReport::default();
     }
-    let until = Instant::now() + deadline.min(DEADLINE_MAX);
     let before = live(shared).len();
-    let busy = wait_until_quiet(shared, until);
+    let busy = wait_until_quiet(shared);
     kill(shared);
     let unfinished = wait_until_gone(shared, Instant::now() + GRACE);
     shared.timing.close();
@@ -78,18 +84,24 @@ pub(crate) fn close(shared: &Arc<Shared>, deadline: Duration) -> ShutdownReport 
     ShutdownReport { finished: before.saturating_sub(busy.max(unfinished.len())), killed, unfinished }
 }
 
+fn hurry(shared: &Shared, deadline: Duration) {
+    let until = Instant::now() + deadline.min(DEADLINE_MAX);
+    let mut ends_by = shared.ends_by.lock();
+    *ends_by = Some(ends_by.map_or(until, |before| before.min(until)));
+}
+
 fn live(shared: &Shared) -> Vec<Pid> {
     let internal = shared.supervisors.internal();
     shared.table.slots().filter_map(|(_, pid)| pid).filter(|pid| !internal.contains(pid)).collect()
 }
 
-/// Waits until no messages are queued; how many actors still have some.
-fn wait_until_quiet(shared: &Shared, until: Instant) -> usize {
+/// Waits until no messages are queued, or the time is over, which others may shorten; how many actors still have some.
+fn wait_until_quiet(shared: &Shared) -> usize {
     let pause = (Mutex::new(()), Condvar::new());
     loop {
         let busy =
             shared.table.slots().filter(|(cell, pid)| pid.is_some_and(|pid| is_busy(cell, pid))).count();
-        if busy == 0 || Instant::now() >= until {
+        if busy == 0 || shared.ends_by.lock().is_none_or(|until| Instant::now() >= until) {
             return busy;
         }
         let mut guard = pause.0.lock();

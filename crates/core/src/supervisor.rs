@@ -259,17 +259,27 @@ impl Supervisor {
         let child = state.children[place].pid;
         let message =
             format!("child {child} made it more than {intensity} restarts within {period:?}: {reason}");
+        let failure = Failure::new("RestartIntensityExceeded", message);
         tracing::error!(child = child.get(), intensity, ?period, "supervisor gives up");
         if !self.endures {
             state.children[place].status = Status::Down;
-            return Flow::Stop(ExitReason::crash(Failure::new("RestartIntensityExceeded", message)));
+            drop(state);
+            self.tell_give_up(shared, &failure);
+            return Flow::Stop(ExitReason::crash(failure));
         }
         let child = state.children.remove(place);
         drop(state);
+        self.tell_give_up(shared, &failure);
         if matches!(child.source, Source::InPlace) {
             shared.signal(child.pid, Signal::Exit(reason.clone()));
         }
         Flow::Continue
+    }
+
+    fn tell_give_up(&self, shared: &Shared, failure: &Failure) {
+        if let Some(pid) = self.pid() {
+            shared.supervisors.tell_give_up(pid, failure);
+        }
     }
 
     /// What a factory made takes its child's place; false: the child is gone, or the actor is another child's.

@@ -1,7 +1,7 @@
 //! Supervisors of one runtime: its own, those of paths, and those that users make.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -11,11 +11,12 @@ use crate::cell::flag;
 use crate::child::{Factory, Source};
 use crate::details::Signal;
 use crate::error::{Error, ErrorKind, Result};
-use crate::exit::ExitReason;
+use crate::exit::{ExitReason, Failure};
 use crate::lane::LaneId;
 use crate::options::{ChildSpec, SpawnOptions, SupervisorOptions};
 use crate::paths;
 use crate::pid::Pid;
+use crate::quietly::quietly;
 use crate::runtime::Runtime;
 use crate::shared::Shared;
 use crate::strategy::{Restart, Strategy};
@@ -46,7 +47,11 @@ pub(crate) struct Supervisors {
     places: Mutex<Places>,
     /// Which supervisor an actor is a child of.
     of: DashMap<Pid, Pid>,
+    on_give_up: OnceLock<OnGiveUp>,
 }
+
+/// Called with the supervisor and what it has to say when it gives up.
+pub type OnGiveUp = Box<dyn Fn(Pid, &Failure) + Send + Sync>;
 
 #[derive(Default)]
 struct Places {
@@ -63,6 +68,17 @@ impl Supervisors {
 
     pub(crate) fn is_supervisor(&self, pid: Pid) -> bool {
         self.by_pid.contains_key(&pid)
+    }
+
+    /// Sets whom to tell that a supervisor gives up; false: somebody is told already.
+    pub(crate) fn set_on_give_up(&self, on_give_up: OnGiveUp) -> bool {
+        self.on_give_up.set(on_give_up).is_ok()
+    }
+
+    pub(crate) fn tell_give_up(&self, supervisor: Pid, failure: &Failure) {
+        if let Some(on_give_up) = self.on_give_up.get() {
+            quietly("on_give_up", || on_give_up(supervisor, failure));
+        }
     }
 
     /// Supervisors that the runtime keeps for itself.

@@ -205,6 +205,25 @@ fn shutdown_reports_who_does_not_end() {
 }
 
 #[test]
+fn closing_again_leaves_a_shutdown_no_more_time() {
+    let runtime = runtime();
+    let gate = Gate::default();
+    let (behaviour, _heard) = gated_collector(&gate);
+    let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+    runtime.send(pid, b"x".into()).unwrap();
+    gate.wait_for_one_inside();
+    std::thread::scope(|scope| {
+        let patient = scope.spawn(|| runtime.shutdown(Duration::from_hours(1)));
+        while runtime.spawn(collector().0, SpawnOptions::default()).is_ok() {
+            std::thread::yield_now();
+        }
+        runtime.hurry_shutdown(Duration::ZERO);
+        assert_eq!(patient.join().unwrap().unfinished, [pid]);
+    });
+    gate.open();
+}
+
+#[test]
 fn bad_arguments_are_refused() {
     let runtime = runtime();
     let invalid = |options: SpawnOptions| {

@@ -105,6 +105,30 @@ fn two_full_mailboxes_that_redirect_to_each_other_refuse() {
 }
 
 #[test]
+fn an_offer_that_finds_no_room_is_not_counted() {
+    for (overflow, refused) in [
+        (Overflow::DropNewest, true),
+        (Overflow::Block, true),
+        (Overflow::DropOldest, false),
+        (Overflow::Spill(None), false),
+    ] {
+        let (runtime, gate) = (runtime(), Gate::default());
+        let (pid, _heard) = stuck(&runtime, &gate, overflow);
+        let offered = runtime.offer(pid, b"3".into());
+        let expected = refused.then_some(Refusal::WouldBlock);
+        assert_eq!(offered.err().map(|error| error.refusal), expected, "{overflow:?}");
+        assert!(runtime.dead_letters().contains(&("MailboxFull", 0)));
+        gate.open();
+        assert!(runtime.wait_for_room(pid, DEADLINE));
+        assert!(runtime.offer(pid, b"4".into()).is_ok());
+        assert_eq!(
+            runtime.offer(Pid::from_u64(4711 << 28).unwrap(), b"5".into()).unwrap_err().refusal,
+            Refusal::NoProcess
+        );
+    }
+}
+
+#[test]
 fn an_unbounded_mailbox_has_no_policy() {
     let runtime = runtime();
     let (behaviour, _heard) = collector();

@@ -222,9 +222,15 @@ fn intensity_ends_supervisor() {
     let (sibling, _) = child(&runtime, supervisor, Restart::Permanent);
     let (reasons, reason) = mpsc::channel();
     runtime.on_exit(supervisor, Box::new(move |_, reason| reasons.send(reason.clone()).unwrap()));
+    let (tell, told) = mpsc::channel();
+    let on_give_up = move |pid: Pid, failure: &Failure| tell.send((pid, failure.kind.clone())).unwrap();
+    assert!(runtime.on_give_up(Box::new(on_give_up)));
+    assert!(!runtime.on_give_up(Box::new(|_, _| {})));
     for _ in 0..3 {
         runtime.send(pid, b"crash".into()).unwrap();
     }
+    let expected = (supervisor, "RestartIntensityExceeded".to_owned());
+    assert_eq!(told.recv_timeout(DEADLINE).unwrap(), expected);
     let reason = reason.recv_timeout(DEADLINE).unwrap();
     assert_eq!(reason.failure().unwrap().kind, "RestartIntensityExceeded");
     assert!(runtime.join(pid, Some(DEADLINE)));

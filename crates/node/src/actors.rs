@@ -143,16 +143,23 @@ impl Native {
         self.state.check(self.state.runtime.rollback_behavior(pid, steps as usize))
     }
 
-    /// An event with this number tells that the actor is gone; at once where it is.
+    /// An event with this number tells that the actor is gone; at once where it is. What is returned takes that back.
     #[napi]
-    pub fn watch_exit(&self, pid: f64, join: u32) {
+    pub fn watch_exit(&self, pid: f64, join: u32) -> f64 {
         let host = Arc::clone(&self.state.host);
-        match raw::pid_of(pid) {
-            Some(pid) => {
-                let hook = Box::new(move |_, _: &iris_core::ExitReason| host.post(Event::Exited { join }));
-                self.state.runtime.on_exit(pid, hook);
-            }
-            None => host.post(Event::Exited { join }),
+        let Some(pid) = raw::pid_of(pid) else {
+            host.post(Event::Exited { join });
+            return 0.0;
+        };
+        let hook = Box::new(move |_, _: &iris_core::ExitReason| host.post(Event::Exited { join }));
+        raw::id_number(self.state.runtime.on_exit(pid, hook))
+    }
+
+    /// Nobody waits for the actor's end any more.
+    #[napi]
+    pub fn forget_exit(&self, pid: f64, watch: f64) {
+        if let (Some(pid), Some(watch)) = (raw::pid_of(pid), raw::id_of(watch)) {
+            self.state.runtime.forget_exit(pid, watch);
         }
     }
 

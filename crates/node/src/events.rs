@@ -20,6 +20,7 @@ mod kind {
     pub(super) const EMPTY: u32 = 9;
     pub(super) const CLOSED: u32 = 10;
     pub(super) const FUNCTION_FREE: u32 = 11;
+    pub(super) const GAVE_UP: u32 = 12;
 }
 
 impl State {
@@ -60,6 +61,10 @@ impl State {
                 free.then_some([kind::SLOT_FREE, slot, 0, 0])
             }
             Event::FunctionFree { slot } => Some([kind::FUNCTION_FREE, slot, 0, 0]),
+            Event::GaveUp { supervisor, message } => {
+                let text = self.texts.borrow_mut().put(format!("supervisor {supervisor} gave up: {message}"));
+                Some([kind::GAVE_UP, text, 0, 0])
+            }
             Event::Empty => Some([kind::EMPTY, 0, 0, 0]),
             Event::Closed { close, report } => {
                 let report = self.reports.borrow_mut().put(report);

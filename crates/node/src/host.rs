@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ThreadId};
 
-use iris_core::{Error, LaneHost, Payload, ShutdownReport, StartDone, Waiter};
+use iris_core::{Error, LaneHost, Payload, Pid, ShutdownReport, StartDone, Waiter};
 use napi::sys;
 use parking_lot::Mutex;
 
@@ -38,6 +38,8 @@ pub(crate) enum Event {
     SlotFree { slot: u32 },
     /// The function of a pull actor, or one that makes handlers, is not called any more. Comes once per slot.
     FunctionFree { slot: u32 },
+    /// A supervisor gave up.
+    GaveUp { supervisor: Pid, message: String },
     /// No actor lives any more.
     Empty,
     /// A shutdown is over.
@@ -120,7 +122,8 @@ impl Host {
         self.ring();
     }
 
-    fn ring(&self) {
+    /// Has the JavaScript thread woken.
+    pub(crate) fn ring(&self) {
         if let Some(bell) = &*self.bell.lock() {
             // SAFETY: the function is alive while it is in `bell`; not blocking, so the lock is held briefly.
             unsafe {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use iris_core::{AskOptions, Error, ErrorKind, Flow, Payload, Pid, SpawnOptions};
+use iris_core::{AskOptions, Error, ErrorKind, Flow, Payload, Pid, Refusal, SendError, SpawnOptions};
 
 use crate::host::Event;
 use crate::makers;
@@ -51,13 +51,45 @@ impl Function for SendOther {
 
 #[inline]
 fn send(state: &State, arguments: &Arguments, pid: Pid, payload: Payload) -> Value {
-    let sent = match state.host.while_sending(|| state.runtime.try_send(pid, payload).is_ok()) {
-        (true, false) => return UNDEFINED,
-        (true, true) => Sent::AcceptedSchedule,
-        (false, false) => Sent::Refused,
-        (false, true) => Sent::RefusedSchedule,
-    };
+    let (sent, schedule) = state.host.while_sending(|| state.runtime.try_send(pid, payload));
+    match sent {
+        Ok(()) if !schedule => UNDEFINED,
+        Ok(()) => raw::integer(arguments.env, Sent::AcceptedSchedule as i32),
+        Err(refused) => refuse(state, arguments, pid, refused, schedule),
+    }
+}
+
+/// What is told of a refusal. This thread waits for no room: a message that would have to is counted as refused.
+#[cold]
+fn refuse(state: &State, arguments: &Arguments, pid: Pid, refused: SendError, schedule: bool) -> Value {
+    let mut schedule = schedule;
+    if refused.refusal == Refusal::WouldBlock {
+        let (given_up, told) = state.host.while_sending(|| state.runtime.give_up(pid, refused.payload));
+        drop(given_up);
+        schedule |= told;
+    }
+    let sent = if schedule { Sent::RefusedSchedule } else { Sent::Refused };
     raw::integer(arguments.env, sent as i32)
+}
+
+/// `offer(pid, data) => undefined | Sent`: as `send`, for a caller that waits for room: what finds none is not counted.
+pub(crate) struct Offer;
+
+impl Function for Offer {
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let payload = arguments.payload(1)?;
+        let Some(pid) = arguments.pid(0) else {
+            return Ok(raw::integer(arguments.env, Sent::Refused as i32));
+        };
+        let (offered, schedule) = state.host.while_sending(|| state.runtime.offer(pid, payload).is_ok());
+        let sent = match (offered, schedule) {
+            (true, false) => return Ok(UNDEFINED),
+            (true, true) => Sent::AcceptedSchedule,
+            (false, false) => Sent::Refused,
+            (false, true) => Sent::RefusedSchedule,
+        };
+        Ok(raw::integer(arguments.env, sent as i32))
+    }
 }
 
 /// `spawn(slot, budget) => pid`

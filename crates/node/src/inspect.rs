@@ -134,6 +134,12 @@ impl Native {
         self.state.runtime.tree().into_iter().map(Info::from).collect()
     }
 
+    /// The text with this number that is to be logged.
+    #[napi]
+    pub fn take_text(&self, text: u32) -> String {
+        self.state.texts.borrow_mut().take(text).unwrap_or_default()
+    }
+
     /// How the shutdown with this number went.
     #[napi]
     pub fn take_report(&self, report: u32) -> Report {

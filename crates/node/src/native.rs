@@ -77,6 +77,7 @@ impl Native {
         self.add::<hot::Ask>(object, "ask")?;
         self.add::<hot::CancelAsk>(object, "cancelAsk")?;
         self.add::<hot::AskError>(object, "askError")?;
+        self.add::<hot::Offer>(object, "offer")?;
         self.add::<hot::Receive>(object, "receive")?;
         self.add::<hot::Reply>(object, "reply")?;
         self.add::<hot::MailboxSize>(object, "mailboxSize")?;
@@ -149,6 +150,19 @@ impl Native {
             let report = runtime.shutdown(grace);
             host.post(Event::Closed { close, report });
         });
+    }
+
+    /// Leaves a shutdown that is under way no more time than this.
+    #[napi]
+    pub fn hurry(&self, seconds: f64) {
+        let grace = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+        self.state.runtime.hurry_shutdown(grace);
+    }
+
+    /// Wakes the drain in the event loop's next turn, without keeping the loop alive for it.
+    #[napi]
+    pub fn ring(&self) {
+        self.state.host.ring();
     }
 
     /// Lets go of everything, after a shutdown.

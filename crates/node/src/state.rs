@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub(crate) starts: RefCell<Shelf<StartDone>>,
     /// Errors of asks, until JavaScript reads them.
     pub(crate) errors: RefCell<Shelf<Error>>,
+    /// What is to be logged, until JavaScript reads it.
+    pub(crate) texts: RefCell<Shelf<String>>,
     /// Reports of shutdowns, until JavaScript reads them.
     pub(crate) reports: RefCell<Shelf<ShutdownReport>>,
     /// Calls the maker in a slot: `(slot) => slot of the handler made | failure text`.
@@ -90,6 +92,10 @@ impl State {
         };
         let told = Arc::clone(&host);
         runtime.on_empty(Box::new(move || told.post(Event::Empty)));
+        let told = Arc::clone(&host);
+        runtime.on_give_up(Box::new(move |supervisor, failure| {
+            told.post(Event::GaveUp { supervisor, message: failure.message.clone() });
+        }));
         // Nothing is ready yet: the first ready actor wakes the drain.
         let _asleep = lane.try_sleep();
         let state = Rc::new(Self {
@@ -105,6 +111,7 @@ impl State {
             suspended: RefCell::default(),
             starts: RefCell::default(),
             errors: RefCell::default(),
+            texts: RefCell::default(),
             reports: RefCell::default(),
             make: RefCell::new(Some(Keep::new(env, shared.make))),
             error_class: Keep::new(env, shared.error_class),
