@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from iris.errors import InvalidArgumentError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,6 +20,8 @@ async def selective_recv(
     timeout: float | None,
 ) -> bytes | SystemMessage | None:
     """Take the first matching message of an observed actor, waiting for one."""
+    if timeout is not None and not timeout >= 0:
+        raise InvalidArgumentError(f"timeout must be at least 0 seconds, not {timeout}")
     loop = asyncio.get_running_loop()
     deadline = None if timeout is None else loop.time() + timeout
     while True:

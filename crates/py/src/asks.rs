@@ -11,6 +11,7 @@ use pyo3::types::PyBytes;
 use crate::carried;
 use crate::errors::{raise, raise_kind};
 use crate::help::Helper;
+use crate::numbers::seconds_or_none;
 use crate::payload;
 use crate::pid::PidArgument;
 use crate::runtime::Runtime;
@@ -50,7 +51,7 @@ impl Runtime {
         &self,
         pid: PidArgument,
         data: &Bound<'py, PyAny>,
-        timeout: Option<f64>,
+        #[pyo3(from_py_with = seconds_or_none)] timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyAny>> {
         ask(&self.shared, pid.get(), data, timeout)
     }
@@ -73,7 +74,7 @@ impl Runtime {
         &self,
         pid: PidArgument,
         data: &Bound<'py, PyAny>,
-        timeout: Option<f64>,
+        #[pyo3(from_py_with = seconds_or_none)] timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         ask_blocking(&self.shared, pid.get(), data, timeout)
     }

@@ -29,7 +29,7 @@ pub(crate) struct PyHandler {
 
 impl PyHandler {
     pub(crate) fn new(shared: &Arc<Shared>, callable: &Bound<'_, PyAny>, lane: LaneId) -> PyResult<Self> {
-        check_callable(callable)?;
+        check_callable("handler", callable)?;
         Ok(Self { callable: callable.clone().unbind(), lane, shared: Arc::downgrade(shared), make: None })
     }
 
@@ -145,12 +145,13 @@ pub(crate) fn fail(reply: Option<Reply>, reason: &ExitReason) {
     }
 }
 
-pub(crate) fn check_callable(callable: &Bound<'_, PyAny>) -> PyResult<()> {
+/// Refuses what cannot be called; `what` says what was asked for.
+pub(crate) fn check_callable(what: &str, callable: &Bound<'_, PyAny>) -> PyResult<()> {
     if callable.is_callable() {
         return Ok(());
     }
     let name = callable.get_type().name()?;
-    Err(PyTypeError::new_err(format!("a handler must be callable, not '{name}'")))
+    Err(PyTypeError::new_err(format!("a {what} must be callable, not '{name}'")))
 }
 
 #[inline]

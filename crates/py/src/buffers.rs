@@ -17,6 +17,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::errors::{invalid, raise_kind};
+use crate::numbers::whole;
 use crate::payload::KeptBytes;
 
 static NEXT: AtomicUsize = AtomicUsize::new(1);
@@ -82,7 +83,10 @@ impl Buffer {
 ///     ...     rt.send_buffer(rt.spawn_observed_handler(), buffer_id)
 ///     True
 #[pyfunction]
-pub(crate) fn allocate_buffer(py: Python<'_>, size: i64) -> PyResult<(usize, Py<PyAny>, usize)> {
+pub(crate) fn allocate_buffer(
+    py: Python<'_>,
+    #[pyo3(from_py_with = whole)] size: i64,
+) -> PyResult<(usize, Py<PyAny>, usize)> {
     let size = usize::try_from(size)
         .ok()
         .filter(|&size| size > 0)

@@ -22,6 +22,7 @@ mod inspect;
 mod interpreter;
 mod lane;
 mod names;
+mod numbers;
 mod observed;
 mod parker;
 mod payload;

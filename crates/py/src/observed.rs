@@ -6,8 +6,10 @@ use iris_core::{Error, Incoming};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use crate::behaviour::check_callable;
 use crate::errors::{OrRaise, raise};
 use crate::interpreter;
+use crate::numbers::seconds_or_none;
 use crate::pid::PidArgument;
 use crate::pull_async::AsyncWaiter;
 use crate::runtime::Runtime;
@@ -59,7 +61,7 @@ impl Runtime {
         py: Python<'py>,
         pid: PidArgument,
         matcher: &Bound<'py, PyAny>,
-        timeout: Option<f64>,
+        #[pyo3(from_py_with = seconds_or_none)] timeout: Option<f64>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let deadline = wait::deadline(timeout)?;
         loop {
@@ -82,6 +84,7 @@ impl Runtime {
         pid: PidArgument,
         matcher: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        check_callable("matcher", matcher)?;
         let mut accepts = |incoming: &Incoming| -> Result<bool, LookError> {
             system::look_at(py, incoming)
                 .and_then(|message| interpreter::call(matcher, &message)?.is_truthy())

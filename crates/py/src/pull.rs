@@ -8,11 +8,13 @@ use iris_core::{ExitReason, Finish, PullMailbox, SpawnOptions};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use crate::behaviour::check_callable;
 use crate::crash;
-use crate::errors::{OrRaise, invalid};
+use crate::errors::OrRaise;
 use crate::inbox::{Borrowed, Found, Inbox};
 use crate::interpreter;
 use crate::lane::STACK;
+use crate::numbers::{messages_max, seconds_or_none, whole};
 use crate::parker::{Parker, spin};
 use crate::shared::{Shared, thread_refused};
 use crate::wait;
@@ -56,7 +58,11 @@ impl PyMailbox {
     /// Returns:
     ///     `bytes`, a `PySystemMessage`, or `None` on time-out and when the actor was told to stop.
     #[pyo3(signature = (timeout=None))]
-    fn recv<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    fn recv<'py>(
+        &self,
+        py: Python<'py>,
+        #[pyo3(from_py_with = seconds_or_none)] timeout: Option<f64>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mut mailbox = self.inbox.borrow()?;
         match mailbox.look(py)? {
             Found::Message(message) => Ok(Some(message)),
@@ -79,12 +85,10 @@ impl PyMailbox {
     fn recv_many<'py>(
         &self,
         py: Python<'py>,
-        max: usize,
-        timeout: Option<f64>,
+        #[pyo3(from_py_with = whole)] max: i64,
+        #[pyo3(from_py_with = seconds_or_none)] timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyList>> {
-        if max == 0 {
-            return Err(invalid("max must be at least 1 message"));
-        }
+        let max = messages_max(max)?;
         let messages = PyList::empty(py);
         let Some(first) = self.recv(py, timeout)? else { return Ok(messages) };
         messages.append(first)?;
@@ -109,8 +113,9 @@ impl PyMailbox {
         &self,
         py: Python<'py>,
         matcher: &Bound<'py, PyAny>,
-        timeout: Option<f64>,
+        #[pyo3(from_py_with = seconds_or_none)] timeout: Option<f64>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        check_callable("matcher", matcher)?;
         let deadline = wait::deadline(timeout)?;
         let mut mailbox = self.inbox.borrow()?;
         let mut seen = 0;

@@ -13,11 +13,13 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use crate::behaviour::check_callable;
 use crate::crash;
-use crate::errors::{OrRaise, invalid};
+use crate::errors::OrRaise;
 use crate::eventloop::{Job, LoopLane};
 use crate::inbox::{Found, Inbox};
 use crate::interpreter;
+use crate::numbers::{messages_max, seconds_or_none, whole};
 use crate::pull::Function;
 use crate::shared::Shared;
 use crate::wait;
@@ -101,7 +103,10 @@ impl AsyncMailbox {
     /// Returns:
     ///     An awaitable of `bytes`, a `PySystemMessage`, or `None` on time-out and when the actor was told to stop.
     #[pyo3(signature = (timeout=None))]
-    fn recv(slf: Bound<'_, Self>, timeout: Option<f64>) -> PyResult<Receive> {
+    fn recv(
+        slf: Bound<'_, Self>,
+        #[pyo3(from_py_with = seconds_or_none)] timeout: Option<f64>,
+    ) -> PyResult<Receive> {
         Receive::new(slf, Want::One, timeout)
     }
 
@@ -114,11 +119,12 @@ impl AsyncMailbox {
     /// Returns:
     ///     An awaitable of a list, oldest first; empty on time-out and when the actor was told to stop.
     #[pyo3(signature = (max, timeout=None))]
-    fn recv_many(slf: Bound<'_, Self>, max: usize, timeout: Option<f64>) -> PyResult<Receive> {
-        if max == 0 {
-            return Err(invalid("max must be at least 1 message"));
-        }
-        Receive::new(slf, Want::Many(max), timeout)
+    fn recv_many(
+        slf: Bound<'_, Self>,
+        #[pyo3(from_py_with = whole)] max: i64,
+        #[pyo3(from_py_with = seconds_or_none)] timeout: Option<f64>,
+    ) -> PyResult<Receive> {
+        Receive::new(slf, Want::Many(messages_max(max)?), timeout)
     }
 
     /// Take the first message for which `matcher(message)` is true, waiting for one. The others keep their order.
@@ -130,8 +136,13 @@ impl AsyncMailbox {
     /// Returns:
     ///     An awaitable of the message, or of `None` on time-out and when the actor was told to stop.
     #[pyo3(signature = (matcher, timeout=None))]
-    fn selective_recv(slf: Bound<'_, Self>, matcher: Py<PyAny>, timeout: Option<f64>) -> PyResult<Receive> {
-        Receive::new(slf, Want::Match(matcher), timeout)
+    fn selective_recv(
+        slf: Bound<'_, Self>,
+        matcher: &Bound<'_, PyAny>,
+        #[pyo3(from_py_with = seconds_or_none)] timeout: Option<f64>,
+    ) -> PyResult<Receive> {
+        check_callable("matcher", matcher)?;
+        Receive::new(slf, Want::Match(matcher.clone().unbind()), timeout)
     }
 
     /// Answer the ask that `message` came with; see `Mailbox.reply`.

@@ -8,6 +8,7 @@ use pyo3::types::PyBytes;
 
 use crate::asks;
 use crate::errors::raise;
+use crate::numbers::{seconds_or_none, whole};
 use crate::payload;
 use crate::pid::PidArgument;
 use crate::runtime::{Runtime, refused_send};
@@ -60,7 +61,11 @@ impl PyActorRef {
 
     /// Ask, and await the answer. As `Runtime.ask`.
     #[pyo3(signature = (data, timeout=5.0))]
-    fn ask<'py>(&self, data: &Bound<'py, PyAny>, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+    fn ask<'py>(
+        &self,
+        data: &Bound<'py, PyAny>,
+        #[pyo3(from_py_with = seconds_or_none)] timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         asks::ask(&self.shared, Some(self.actor.pid()), data, timeout)
     }
 
@@ -69,7 +74,7 @@ impl PyActorRef {
     fn ask_blocking<'py>(
         &self,
         data: &Bound<'py, PyAny>,
-        timeout: Option<f64>,
+        #[pyo3(from_py_with = seconds_or_none)] timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         asks::ask_blocking(&self.shared, Some(self.actor.pid()), data, timeout)
     }
@@ -130,7 +135,12 @@ impl Runtime {
     ///
     /// Raises:
     ///     NoSuchBufferError: the id is unknown, or the buffer was handed over.
-    fn send_buffer(&self, py: Python<'_>, pid: PidArgument, buffer_id: i64) -> PyResult<bool> {
+    fn send_buffer(
+        &self,
+        py: Python<'_>,
+        pid: PidArgument,
+        #[pyo3(from_py_with = whole)] buffer_id: i64,
+    ) -> PyResult<bool> {
         let core = self.shared.core()?;
         let taken = crate::buffers::take(buffer_id)?;
         let Some(pid) = pid.get().filter(|&pid| core.is_alive(pid)) else {

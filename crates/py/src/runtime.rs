@@ -11,6 +11,7 @@ use crate::carried;
 use crate::errors::{OrRaise, invalid};
 use crate::interpreter;
 use crate::lane::SLICE;
+use crate::numbers::{seconds, seconds_or_none};
 use crate::payload;
 use crate::pid::PidArgument;
 use crate::shared::Shared;
@@ -139,7 +140,12 @@ impl Runtime {
     /// Raises:
     ///     WouldDeadlockError: an actor waits for itself.
     #[pyo3(signature = (pid, timeout=None))]
-    fn join(&self, py: Python<'_>, pid: PidArgument, timeout: Option<f64>) -> PyResult<bool> {
+    fn join(
+        &self,
+        py: Python<'_>,
+        pid: PidArgument,
+        #[pyo3(from_py_with = seconds_or_none)] timeout: Option<f64>,
+    ) -> PyResult<bool> {
         let core = self.shared.core()?;
         let deadline = wait::deadline(timeout)?;
         let Some(pid) = pid.get() else { return Ok(true) };
@@ -184,7 +190,11 @@ impl Runtime {
     ///     >>> rt.shutdown(timeout=2.0)["unfinished"]
     ///     []
     #[pyo3(signature = (timeout=5.0))]
-    fn shutdown<'py>(&self, py: Python<'py>, timeout: f64) -> PyResult<Bound<'py, PyDict>> {
+    fn shutdown<'py>(
+        &self,
+        py: Python<'py>,
+        #[pyo3(from_py_with = seconds)] timeout: f64,
+    ) -> PyResult<Bound<'py, PyDict>> {
         self.shared.core()?;
         let grace = wait::timeout(Some(timeout))?.unwrap_or(Duration::MAX);
         let report = self.shared.shutdown(py, grace)?;

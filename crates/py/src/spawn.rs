@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 
 use crate::behaviour::{PyHandler, check_callable, is_async};
 use crate::errors::{OrRaise, invalid, raise};
+use crate::numbers::{whole, whole_or_none};
 use crate::pid::PidArgument;
 use crate::pull::{Function, PullThread};
 use crate::pull_async::PullTask;
@@ -41,7 +42,12 @@ impl Runtime {
     ///     ...     rt.ask_blocking(rt.spawn(lambda message: message[::-1]), b"abc")
     ///     b'cba'
     #[pyo3(signature = (handler, budget=100, release_gil=false))]
-    fn spawn(&self, handler: &Bound<'_, PyAny>, budget: i64, release_gil: bool) -> PyResult<u64> {
+    fn spawn(
+        &self,
+        handler: &Bound<'_, PyAny>,
+        #[pyo3(from_py_with = whole)] budget: i64,
+        release_gil: bool,
+    ) -> PyResult<u64> {
         push(&self.shared, handler, options(budget)?, release_gil)
     }
 
@@ -57,7 +63,11 @@ impl Runtime {
     /// Returns:
     ///     The actor's pid.
     #[pyo3(signature = (handler, budget=100))]
-    fn spawn_with_mailbox(&self, handler: &Bound<'_, PyAny>, budget: i64) -> PyResult<u64> {
+    fn spawn_with_mailbox(
+        &self,
+        handler: &Bound<'_, PyAny>,
+        #[pyo3(from_py_with = whole)] budget: i64,
+    ) -> PyResult<u64> {
         pull(&self.shared, handler, None, options(budget)?)
     }
 
@@ -70,7 +80,7 @@ impl Runtime {
         &self,
         parent: PidArgument,
         handler: &Bound<'_, PyAny>,
-        budget: i64,
+        #[pyo3(from_py_with = whole)] budget: i64,
         release_gil: bool,
     ) -> PyResult<u64> {
         let options = SpawnOptions { parent: Some(parent.required()?), ..options(budget)? };
@@ -86,7 +96,7 @@ impl Runtime {
         &self,
         parent: PidArgument,
         handler: &Bound<'_, PyAny>,
-        budget: i64,
+        #[pyo3(from_py_with = whole)] budget: i64,
     ) -> PyResult<u64> {
         let options = SpawnOptions { parent: Some(parent.required()?), ..options(budget)? };
         pull(&self.shared, handler, None, options)
@@ -104,8 +114,8 @@ impl Runtime {
         &self,
         parent: PidArgument,
         handler: &Bound<'_, PyAny>,
-        workers: i64,
-        budget: i64,
+        #[pyo3(from_py_with = whole)] workers: i64,
+        #[pyo3(from_py_with = whole)] budget: i64,
         release_gil: bool,
     ) -> PyResult<Vec<u64>> {
         if !(1..=POOL_MAX).contains(&workers) {
@@ -123,8 +133,8 @@ impl Runtime {
     fn spawn_py_handler_bounded(
         &self,
         handler: &Bound<'_, PyAny>,
-        budget: i64,
-        capacity: i64,
+        #[pyo3(from_py_with = whole)] budget: i64,
+        #[pyo3(from_py_with = whole)] capacity: i64,
         release_gil: bool,
     ) -> PyResult<u64> {
         let capacity = usize::try_from(capacity)
@@ -144,8 +154,8 @@ impl Runtime {
     fn spawn_virtual(
         &self,
         handler: &Bound<'_, PyAny>,
-        budget: i64,
-        idle_timeout_ms: Option<i64>,
+        #[pyo3(from_py_with = whole)] budget: i64,
+        #[pyo3(from_py_with = whole_or_none)] idle_timeout_ms: Option<i64>,
     ) -> PyResult<u64> {
         let mut options = options(budget)?;
         if let Some(idle) = idle_timeout_ms {
@@ -160,7 +170,7 @@ impl Runtime {
 
     /// Spawn an observed actor: it has no handler and keeps what it gets for `get_messages`.
     #[pyo3(signature = (budget=100))]
-    fn spawn_observed_handler(&self, budget: i64) -> PyResult<u64> {
+    fn spawn_observed_handler(&self, #[pyo3(from_py_with = whole)] budget: i64) -> PyResult<u64> {
         Ok(self.shared.core()?.spawn_observed(options(budget)?).or_raise()?.get())
     }
 
@@ -168,7 +178,11 @@ impl Runtime {
     ///
     /// Raises:
     ///     NameTakenError: a live actor has the path.
-    fn spawn_with_path_observed(&self, budget: i64, path: String) -> PyResult<u64> {
+    fn spawn_with_path_observed(
+        &self,
+        #[pyo3(from_py_with = whole)] budget: i64,
+        path: String,
+    ) -> PyResult<u64> {
         let options = SpawnOptions { path: Some(path), ..options(budget)? };
         Ok(self.shared.core()?.spawn_observed(options).or_raise()?.get())
     }
@@ -179,7 +193,11 @@ impl Runtime {
     ///     max_threads: actors that get a thread of their own, 0 to 30,000. Default 256, or what the environment variable
     ///         `IRIS_MAX_RELEASE_GIL_THREADS` says.
     ///     gil_pool_size: threads that all further ones share, 1 to 30,000. Default 8, or `IRIS_GIL_POOL_SIZE`.
-    fn set_release_gil_limits(&self, max_threads: i64, gil_pool_size: i64) -> PyResult<()> {
+    fn set_release_gil_limits(
+        &self,
+        #[pyo3(from_py_with = whole)] max_threads: i64,
+        #[pyo3(from_py_with = whole)] gil_pool_size: i64,
+    ) -> PyResult<()> {
         self.shared.core()?;
         let number = |name: &str, value: i64| {
             usize::try_from(value).map_err(|_| invalid(format!("{name} must not be negative")))
@@ -208,7 +226,7 @@ impl Runtime {
     ///     The version now in force.
     fn hot_swap(&self, pid: PidArgument, new_handler: &Bound<'_, PyAny>) -> PyResult<u32> {
         let core = self.shared.core()?;
-        check_callable(new_handler)?;
+        check_callable("handler", new_handler)?;
         let pid = pid.required()?;
         let handler = handler_of_here(&self.shared, new_handler)?;
         match core.hot_swap(pid, handler) {
@@ -234,7 +252,7 @@ impl Runtime {
     /// Returns:
     ///     The version now in force.
     #[pyo3(signature = (pid, steps=1))]
-    fn rollback_behavior(&self, pid: PidArgument, steps: i64) -> PyResult<u32> {
+    fn rollback_behavior(&self, pid: PidArgument, #[pyo3(from_py_with = whole)] steps: i64) -> PyResult<u32> {
         let steps =
             usize::try_from(steps).map_err(|_| invalid(format!("steps must be at least 1, not {steps}")))?;
         self.shared.core()?.rollback_behavior(pid.required()?, steps).or_raise()
@@ -273,7 +291,7 @@ pub(crate) fn push(
         let handler = handler_of_here(shared, handler)?;
         return Ok(core.spawn_shared(handler, options).or_raise()?.get());
     }
-    check_callable(handler)?;
+    check_callable("handler", handler)?;
     let assigned = shared.release_gil.lane(shared)?;
     let spawned = PyHandler::new(shared, handler, assigned.id())
         .and_then(|handler| core.spawn_shared(Arc::new(handler), options).or_raise());
@@ -296,7 +314,7 @@ pub(crate) fn pull(
     make: Option<Py<PyAny>>,
     options: SpawnOptions,
 ) -> PyResult<u64> {
-    check_callable(function)?;
+    check_callable("handler", function)?;
     let py = function.py();
     let unbound = function.clone().unbind();
     if is_async(function) {

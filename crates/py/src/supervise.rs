@@ -12,6 +12,7 @@ use crate::behaviour::{PyHandler, check_callable, is_async};
 use crate::crash;
 use crate::errors::{OrRaise, invalid, raise};
 use crate::interpreter;
+use crate::numbers::{seconds, two_seconds, whole};
 use crate::pid::PidArgument;
 use crate::runtime::{Runtime, budget};
 use crate::spawn::{lane_for, pull};
@@ -60,8 +61,9 @@ impl Runtime {
     ///
     /// Returns:
     ///     True if it was there; its DOWN message does not come any more.
-    fn demonitor(&self, monitor: u64) -> PyResult<bool> {
-        Ok(self.shared.core()?.demonitor(monitor))
+    fn demonitor(&self, #[pyo3(from_py_with = whole)] monitor: i64) -> PyResult<bool> {
+        let core = self.shared.core()?;
+        Ok(u64::try_from(monitor).is_ok_and(|monitor| core.demonitor(monitor)))
     }
 
     /// List an actor under the runtime's supervisor until it exits.
@@ -209,9 +211,9 @@ impl Runtime {
     fn spawn_supervisor(
         &self,
         strategy: &str,
-        intensity: i64,
-        period: f64,
-        backoff: (f64, f64),
+        #[pyo3(from_py_with = whole)] intensity: i64,
+        #[pyo3(from_py_with = seconds)] period: f64,
+        #[pyo3(from_py_with = two_seconds)] backoff: (f64, f64),
         supervisor: Option<PidArgument>,
     ) -> PyResult<u64> {
         let intensity = u32::try_from(intensity)
@@ -252,7 +254,7 @@ impl Runtime {
         supervisor: PidArgument,
         make_handler: &Bound<'_, PyAny>,
         restart: &str,
-        budget: i64,
+        #[pyo3(from_py_with = whole)] budget: i64,
         name: Option<String>,
         path: Option<String>,
         kind: &str,
@@ -266,7 +268,7 @@ impl Runtime {
             supervisor: Some(spec),
             ..SpawnOptions::default()
         };
-        check_callable(make_handler)?;
+        check_callable("handler", make_handler)?;
         let py = make_handler.py();
         let handler = interpreter::call_empty(make_handler)?;
         match kind {
@@ -289,7 +291,7 @@ impl Runtime {
         factory: &Bound<'_, PyAny>,
         strategy: &str,
     ) -> PyResult<()> {
-        check_callable(factory)?;
+        check_callable("factory", factory)?;
         let factory = Arc::new(PyFactory { factory: Arc::new(factory.clone().unbind()) });
         let strategy = words::strategy(strategy)?;
         self.shared.core()?.supervise_with_factory(supervisor, pid.required()?, factory, strategy).or_raise()

@@ -17,11 +17,10 @@ use crate::interpreter;
 use crate::lane::{self, SLICE};
 use crate::parker::{Parker, spin};
 use crate::shared::Shared;
+use crate::words::SECONDS_MAX;
 
 /// How often a blocked thread of the user looks for signals.
 const SIGNALS_EVERY: Duration = Duration::from_millis(100);
-/// Longest time-out: a century, as far as an `Instant` is safe to add to.
-const TIMEOUT_MAX: f64 = 100.0 * 365.0 * 24.0 * 3600.0;
 
 /// A time-out in seconds as users give it; `None`: for ever.
 pub(crate) fn timeout(seconds: Option<f64>) -> PyResult<Option<Duration>> {
@@ -30,7 +29,7 @@ pub(crate) fn timeout(seconds: Option<f64>) -> PyResult<Option<Duration>> {
         Some(seconds) if seconds.is_nan() || seconds < 0.0 => {
             Err(errors::invalid(format!("timeout must be at least 0 seconds, not {seconds}")))
         }
-        Some(seconds) if seconds > TIMEOUT_MAX => Ok(None),
+        Some(seconds) if seconds > SECONDS_MAX => Ok(None),
         Some(seconds) => Ok(Some(Duration::from_secs_f64(seconds))),
     }
 }

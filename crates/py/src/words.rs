@@ -7,6 +7,9 @@ use pyo3::prelude::*;
 
 use crate::errors::{OrRaise, invalid, raise};
 
+/// Longest span of time: a century, as far as an `Instant` is safe to add to.
+pub(crate) const SECONDS_MAX: f64 = 100.0 * 365.0 * 24.0 * 3600.0;
+
 /// An overflow policy.
 pub(crate) fn overflow(policy: &str, target: Option<Pid>) -> PyResult<Overflow> {
     Overflow::from_name(policy, target).or_raise()
@@ -22,10 +25,12 @@ pub(crate) fn restart(restart: &str) -> PyResult<Restart> {
     restart.parse().map_err(raise)
 }
 
-/// A span of seconds.
+/// A span of seconds; one that is longer than the longest is as good as that.
 pub(crate) fn seconds(name: &str, seconds: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(seconds)
-        .map_err(|_| invalid(format!("{name} must be at least 0 seconds, not {seconds}")))
+    Duration::try_from_secs_f64(seconds.min(SECONDS_MAX))
+        .ok()
+        .filter(|_| !seconds.is_nan())
+        .ok_or_else(|| invalid(format!("{name} must be at least 0 seconds, not {seconds}")))
 }
 
 /// Whole milliseconds.
