@@ -85,6 +85,12 @@ export declare const ErrorCode: {
   readonly NoSuchBuffer: 'NoSuchBuffer'
   /** The actor cannot do this: it is of another kind. */
   readonly WrongActorKind: 'WrongActorKind'
+  /** Another node cannot be reached, or the connection with it was lost. */
+  readonly NodeDown: 'NodeDown'
+  /** An address cannot be listened on; the message says what the system says. */
+  readonly ListenFailed: 'ListenFailed'
+  /** It is not allowed here; the message says what to configure. */
+  readonly NotPermitted: 'NotPermitted'
 }
 
 /** One of the codes of {@link IrisError}. */

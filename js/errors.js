@@ -19,6 +19,9 @@ const ErrorCode = Object.freeze({
   NoSupervisor: 'NoSupervisor',
   NoSuchBuffer: 'NoSuchBuffer',
   WrongActorKind: 'WrongActorKind',
+  NodeDown: 'NodeDown',
+  ListenFailed: 'ListenFailed',
+  NotPermitted: 'NotPermitted',
 })
 
 class IrisError extends Error {

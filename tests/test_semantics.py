@@ -8,7 +8,14 @@ ROOT = Path(__file__).resolve().parent.parent
 SEMANTICS = "docs/semantics.md"
 OPERATING = "docs/operating.md"
 GUARANTEES = 7
-FOLDERS = ("tests", "tests/python", "tests/node", "crates/core/tests", "crates/core/src")
+FOLDERS = (
+    "tests",
+    "tests/python",
+    "tests/node",
+    "crates/core/tests",
+    "crates/core/src",
+    "crates/core/src/mesh",
+)
 # `file::test`; names of tests in Node are sentences.
 REFERENCE = re.compile(r"`([\w.]+\.(?:rs|py|test\.js|txt))::([^`]+)`")
 

@@ -9,12 +9,15 @@ __all__ = [
     "InvalidArgumentError",
     "IrisError",
     "LimitReachedError",
+    "ListenFailedError",
     "MailboxFullError",
     "NameTakenError",
     "NoProcessError",
     "NoSuchBufferError",
     "NoSuchNameError",
     "NoSupervisorError",
+    "NodeDownError",
+    "NotPermittedError",
     "RuntimeClosedError",
     "WouldDeadlockError",
     "WrongActorKindError",
@@ -119,3 +122,21 @@ class WrongActorKindError(IrisError, TypeError):
     """The actor cannot do this: it is of another kind."""
 
     kind = "WrongActorKind"
+
+
+class NodeDownError(IrisError, ConnectionError):
+    """Another node cannot be reached, or the connection with it was lost."""
+
+    kind = "NodeDown"
+
+
+class ListenFailedError(IrisError, OSError):
+    """An address cannot be listened on; the message says what the system says."""
+
+    kind = "ListenFailed"
+
+
+class NotPermittedError(IrisError, PermissionError):
+    """It is not allowed here; the message says what to configure."""
+
+    kind = "NotPermitted"

@@ -1,5 +1,7 @@
 //! Ask: a message that is answered once, by its target, by its deadline, or by its target's end.
 
+use std::time::Duration;
+
 use crate::error::Error;
 use crate::payload::Payload;
 use crate::quietly::quietly;
@@ -15,13 +17,19 @@ pub(crate) struct AskState {
     completion: Mutex<Option<Completion>>,
     /// The timer of its deadline; 0: none.
     timer: AtomicU64,
+    /// How long the caller waits, from when it asked.
+    timeout: Option<Duration>,
     shared: WeakShared,
 }
 
 impl AskState {
-    pub(crate) fn new(shared: WeakShared, completion: Completion) -> Self {
+    pub(crate) fn new(shared: WeakShared, timeout: Option<Duration>, completion: Completion) -> Self {
         let (open, timer) = (AtomicBool::new(true), AtomicU64::new(0));
-        Self { open, completion: Mutex::new(Some(completion)), timer, shared }
+        Self { open, completion: Mutex::new(Some(completion)), timer, timeout, shared }
+    }
+
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.timeout
     }
 
     pub(crate) fn set_timer(&self, timer: u64) {

@@ -59,7 +59,7 @@ impl Runtime {
         options: AskOptions,
         completion: Completion,
     ) -> AskHandle {
-        let state = Arc::new(AskState::new(self.shared().weak(), completion));
+        let state = Arc::new(AskState::new(self.shared().weak(), options.timeout, completion));
         if let Some(timeout) = options.timeout {
             self.shared().timing.end_ask(self.shared(), &state, pid, timeout);
         }
@@ -73,6 +73,10 @@ impl Runtime {
                 Refusal::NoProcess => Error::no_process(pid),
                 Refusal::Full | Refusal::WouldBlock => {
                     Error::new(ErrorKind::MailboxFull, format!("the mailbox of actor {pid} is full"))
+                }
+                Refusal::TooLarge => {
+                    let length = message.payload().len();
+                    Error::invalid(format!("{length} bytes are more than the node of actor {pid} takes"))
                 }
             };
             state.complete(Err(error));

@@ -75,6 +75,8 @@ pub(crate) mod flag {
     pub(crate) const VIRTUAL: u16 = 128;
     /// It belongs to the runtime itself and is not counted.
     pub(crate) const INTERNAL: u16 = 256;
+    /// It stands for an actor of another node: a proxy.
+    pub(crate) const REMOTE: u16 = 512;
 }
 
 impl Slot for Cell {

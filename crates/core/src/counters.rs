@@ -2,7 +2,8 @@
 //!
 //! Accepted and taken messages are counted in the cells themselves, where sender and owner write anyway; here is what
 //! is rarer. sent = handled + dropped + queued holds by these definitions:
-//! sent = accepted + refused, handled = taken - dropped after they were taken, queued = accepted - taken.
+//! sent = accepted + refused, handled = taken - dropped after they were taken, queued = accepted - taken. A message for
+//! another node counts as accepted and taken when it is handed over.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -22,12 +23,23 @@ pub enum Dropped {
     ActorExited,
     /// It was an ask nobody waited for any more.
     AskExpired,
+    /// It went to another node, whose actor had ended or was full.
+    RemoteRefused,
+    /// It went to another node, and the connection was lost before the node confirmed it.
+    NodeDown,
 }
 
 impl Dropped {
     /// Every reason, in declaration order.
-    pub const ALL: [Self; 5] =
-        [Self::NoProcess, Self::MailboxFull, Self::DroppedOldest, Self::ActorExited, Self::AskExpired];
+    pub const ALL: [Self; 7] = [
+        Self::NoProcess,
+        Self::MailboxFull,
+        Self::DroppedOldest,
+        Self::ActorExited,
+        Self::AskExpired,
+        Self::RemoteRefused,
+        Self::NodeDown,
+    ];
 
     /// The reason's name in every language.
     #[must_use]
@@ -38,6 +50,8 @@ impl Dropped {
             Self::DroppedOldest => "DroppedOldest",
             Self::ActorExited => "ActorExited",
             Self::AskExpired => "AskExpired",
+            Self::RemoteRefused => "RemoteRefused",
+            Self::NodeDown => "NodeDown",
         }
     }
 
@@ -57,6 +71,8 @@ pub(crate) struct Counters {
     live: AtomicUsize,
     on_empty: OnceLock<OnEmpty>,
     dropped: [AtomicU64; Dropped::ALL.len()],
+    /// Messages handed over to other nodes.
+    pub(crate) handed_over: AtomicU64,
     pub(crate) exited: AtomicU64,
     pub(crate) crashed: AtomicU64,
     pub(crate) restarted: AtomicU64,
@@ -88,6 +104,10 @@ impl Counters {
 
     pub(crate) fn drop_one(&self, reason: Dropped) {
         self.dropped[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn drop_many(&self, reason: Dropped, messages: u64) {
+        self.dropped[reason as usize].fetch_add(messages, Ordering::Relaxed);
     }
 
     pub(crate) fn dropped(&self, reason: Dropped) -> u64 {

@@ -13,6 +13,7 @@ use crate::history::History;
 use crate::message::{Incoming, SystemMessage};
 use crate::options::ChildSpec;
 use crate::pid::Pid;
+use crate::remote::Remote;
 
 /// Somebody who waits for an actor and is told without being an actor.
 pub type ExitHook = Box<dyn FnOnce(Pid, &ExitReason) + Send>;
@@ -77,6 +78,8 @@ pub(crate) struct Details {
     pub(crate) function: Option<Arc<dyn Any + Send + Sync>>,
     /// The function a pull actor was swapped to.
     pub(crate) swapped: Option<Arc<dyn Any + Send + Sync>>,
+    /// Whom a proxy stands for.
+    pub(crate) remote: Option<Remote>,
     /// What an observed actor keeps for its readers, oldest first.
     pub(crate) kept: VecDeque<Incoming>,
 }

@@ -36,11 +36,17 @@ pub enum ErrorKind {
     NoSuchBuffer,
     /// The actor cannot do this: it is of another kind.
     WrongActorKind,
+    /// Another node cannot be reached, or the connection with it was lost.
+    NodeDown,
+    /// An address cannot be listened on; the message says what the system says.
+    ListenFailed,
+    /// It is not allowed here; the message says what to configure.
+    NotPermitted,
 }
 
 impl ErrorKind {
     /// Every kind, in declaration order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::NoProcess,
         Self::MailboxFull,
         Self::NameTaken,
@@ -55,6 +61,9 @@ impl ErrorKind {
         Self::NoSupervisor,
         Self::NoSuchBuffer,
         Self::WrongActorKind,
+        Self::NodeDown,
+        Self::ListenFailed,
+        Self::NotPermitted,
     ];
 
     /// The kind's name: the variant as written here.
@@ -75,6 +84,9 @@ impl ErrorKind {
             Self::NoSupervisor => "NoSupervisor",
             Self::NoSuchBuffer => "NoSuchBuffer",
             Self::WrongActorKind => "WrongActorKind",
+            Self::NodeDown => "NodeDown",
+            Self::ListenFailed => "ListenFailed",
+            Self::NotPermitted => "NotPermitted",
         }
     }
 }

@@ -38,10 +38,13 @@ pub enum ExitReason {
     Panic(Arc<Failure>),
     /// User code failed: an exception, a throw, a rejected promise.
     Crash(Arc<Failure>),
+    /// It lives on another node, and the connection with that node was lost.
+    NodeDown,
 }
 
 impl ExitReason {
-    /// The reason's name in every language: `"Normal"`, `"Killed"`, `"Panic"`, `"Crash"`.
+    /// The reason's name in every language: `"Normal"`, `"Killed"`, `"Panic"`, `"Crash"`,
+    /// `"NodeDown"`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -49,6 +52,7 @@ impl ExitReason {
             Self::Killed => "Killed",
             Self::Panic(_) => "Panic",
             Self::Crash(_) => "Crash",
+            Self::NodeDown => "NodeDown",
         }
     }
 
@@ -56,7 +60,7 @@ impl ExitReason {
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         match self {
-            Self::Normal | Self::Killed => None,
+            Self::Normal | Self::Killed | Self::NodeDown => None,
             Self::Panic(failure) | Self::Crash(failure) => Some(failure),
         }
     }

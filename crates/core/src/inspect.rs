@@ -41,7 +41,7 @@ pub struct RuntimeInfo {
 pub struct ActorInfo {
     /// Its pid.
     pub pid: Pid,
-    /// `"push"`, `"pull"`, `"observed"` or `"supervisor"`.
+    /// `"push"`, `"pull"`, `"observed"`, `"supervisor"` or `"proxy"`.
     pub kind: &'static str,
     /// `"idle"`, `"active"`, `"suspended"` or `"ending"`.
     pub state: &'static str,
@@ -76,7 +76,8 @@ impl Runtime {
     pub fn stats(&self) -> RuntimeInfo {
         let shared = self.shared();
         let counters = &shared.counters;
-        let (mut enqueued, mut taken, mut live) = (0_u64, 0_u64, 0_usize);
+        let handed_over = counters.handed_over.load(Ordering::Relaxed);
+        let (mut enqueued, mut taken, mut live) = (handed_over, handed_over, 0_usize);
         for (cell, pid) in shared.table.slots() {
             taken += cell.taken.load(Ordering::Acquire);
             enqueued += cell.enqueued.load(Ordering::Acquire);
@@ -153,6 +154,8 @@ impl Runtime {
     fn kind(&self, cell: &Cell, pid: Pid) -> &'static str {
         if self.shared().supervisors.is_supervisor(pid) {
             "supervisor"
+        } else if pid.is_proxy() {
+            "proxy"
         } else if cell.has(flag::PULL) {
             "pull"
         } else if cell.has(flag::OBSERVED) {
@@ -166,9 +169,9 @@ impl Runtime {
 fn state(cell: &Cell) -> &'static str {
     if cell.has(flag::ENDING) || !cell.word.is_open() {
         "ending"
-    } else if cell.has(flag::SUSPENDED) && !cell.has(flag::OBSERVED) {
+    } else if cell.has(flag::SUSPENDED) && !cell.has(flag::OBSERVED | flag::REMOTE) {
         "suspended"
-    } else if cell.word.is_idle() || cell.has(flag::OBSERVED) {
+    } else if cell.word.is_idle() || cell.has(flag::OBSERVED | flag::REMOTE) {
         "idle"
     } else {
         "active"

@@ -47,12 +47,14 @@ mod details;
 mod history;
 mod mailbox;
 mod node;
+mod remote;
 
 // Running
 mod child;
 mod context;
 mod ending;
 mod lane;
+mod letters;
 mod options;
 mod pull;
 mod ready;
@@ -78,6 +80,10 @@ mod spawn;
 mod swap;
 mod thread;
 
+// Mesh
+#[cfg(not(any(loom, shuttle)))]
+mod mesh;
+
 pub use actor_ref::ActorRef;
 pub use ask::Completion;
 pub use asking::{AskHandle, AskOptions};
@@ -94,6 +100,8 @@ pub use future::{Ask, Own};
 pub use history::HISTORY_MAX;
 pub use inspect::{ActorInfo, RuntimeInfo};
 pub use lane::{Drained, HostedLane, LANES_MAX, LaneHost, LaneId};
+#[cfg(not(any(loom, shuttle)))]
+pub use mesh::{MeshCompletion, MeshInfo, MeshOptions, NODES_MAX};
 pub use message::{Incoming, Message, Reply, SystemKind, SystemMessage};
 pub use options::{
     BUDGET_DEFAULT, Bounds, ChildSpec, RuntimeOptions, SpawnOptions, SupervisorOptions, WORKERS_MAX,

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::ask::AskState;
 use crate::error::{Error, ErrorKind};
@@ -110,6 +111,16 @@ impl Reply {
             ErrorKind::AskFailed,
             format!("actor {} failed while it answered: {failure}", self.target),
         )));
+    }
+
+    /// Fails the ask with what is known already.
+    pub(crate) fn refuse(self, error: Error) {
+        self.ask.complete(Err(error));
+    }
+
+    /// How long the caller waits, from when it asked.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.ask.timeout()
     }
 
     /// Whether the caller still waits.

@@ -11,7 +11,10 @@ pub(crate) const GENERATION_BITS: u32 = 24;
 pub(crate) const INDEX_MAX: u32 = (1 << INDEX_BITS) - 1;
 /// Largest generation a slot may reach.
 pub(crate) const GENERATION_MAX: u32 = (1 << GENERATION_BITS) - 1;
-/// Largest integer that is a local pid. Bit 52 is kept for actors of other nodes, so all pids stay below 2^53.
+/// Set in a slot's generation while a proxy lives in it: bit 52 of its pid.
+pub(crate) const PROXY: u32 = 1 << GENERATION_BITS;
+/// Largest pid of an actor of the runtime itself. Proxies of actors of other nodes have bit 52 set besides, so all pids
+/// stay below 2^53.
 pub const PID_MAX: u64 = (1 << (INDEX_BITS + GENERATION_BITS)) - 1;
 
 /// The identity of one actor: a positive integer below 2^53.
@@ -30,10 +33,10 @@ pub const PID_MAX: u64 = (1 << (INDEX_BITS + GENERATION_BITS)) - 1;
 pub struct Pid(NonZeroU64);
 
 impl Pid {
-    /// The pid with this number, or `None` where no actor can have it: zero, generation zero, or above [`PID_MAX`].
+    /// The pid with this number, or `None` where no actor can have it: zero, generation zero, or 2^53 and above.
     #[must_use]
     pub const fn from_u64(raw: u64) -> Option<Self> {
-        if raw > PID_MAX || raw >> INDEX_BITS == 0 {
+        if raw > PID_MAX << 1 | 1 || (raw & PID_MAX) >> INDEX_BITS == 0 {
             return None;
         }
         match NonZeroU64::new(raw) {
@@ -48,8 +51,22 @@ impl Pid {
         self.0.get()
     }
 
+    /// Whether it is a proxy: it stands for an actor of another node.
+    ///
+    /// ```
+    /// use iris_core::Pid;
+    /// let of_here = 1 << 28 | 7;
+    /// assert!(!Pid::from_u64(of_here).expect("a pid").is_proxy());
+    /// assert!(Pid::from_u64(1 << 52 | of_here).expect("a pid").is_proxy());
+    /// ```
+    #[must_use]
+    pub const fn is_proxy(self) -> bool {
+        self.0.get() > PID_MAX
+    }
+
     pub(crate) fn new(index: u32, generation: u32) -> Self {
-        debug_assert!(index <= INDEX_MAX && generation != 0 && generation <= GENERATION_MAX);
+        let of_slot = generation & !PROXY;
+        debug_assert!(index <= INDEX_MAX && of_slot != 0 && of_slot <= GENERATION_MAX);
         let raw = u64::from(generation) << INDEX_BITS | u64::from(index);
         Self(NonZeroU64::new(raw).expect("a generation is never zero"))
     }
@@ -59,7 +76,7 @@ impl Pid {
         (self.0.get() & INDEX_MAX as u64) as u32
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "a pid has 52 bits")]
+    #[expect(clippy::cast_possible_truncation, reason = "a pid has 53 bits")]
     pub(crate) const fn generation(self) -> u32 {
         (self.0.get() >> INDEX_BITS) as u32
     }

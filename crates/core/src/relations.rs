@@ -3,6 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::paths;
 use crate::pid::Pid;
+use crate::remote::{self, Remote};
 use crate::runtime::Runtime;
 
 impl Runtime {
@@ -104,6 +105,16 @@ impl Runtime {
         if a == b {
             return Err(Error::invalid(format!("actor {a} cannot be linked to itself")));
         }
+        if a.is_proxy() && b.is_proxy() {
+            return Err(Error::invalid("two actors of other nodes are linked on one of their nodes"));
+        }
+        self.link_here(a, b)?;
+        self.tell_remote(a, b, |remote, local| remote.peer.link(remote.pid, local));
+        Ok(())
+    }
+
+    /// Links, and tells no other node.
+    pub(crate) fn link_here(&self, a: Pid, b: Pid) -> Result<()> {
         let (cell_a, cell_b) = (self.shared().cell(a)?, self.shared().cell(b)?);
         if cell_a.with_details(a, |details| details.links.insert(b)).is_none() {
             return Err(Error::no_process(a));
@@ -123,6 +134,15 @@ impl Runtime {
 
     /// Takes a link back. False: there was none.
     pub fn unlink(&self, a: Pid, b: Pid) -> bool {
+        let unlinked = self.unlink_here(a, b);
+        if unlinked {
+            self.tell_remote(a, b, |remote, local| remote.peer.unlink(remote.pid, local));
+        }
+        unlinked
+    }
+
+    /// Takes a link back, and tells no other node.
+    pub(crate) fn unlink_here(&self, a: Pid, b: Pid) -> bool {
         let mut unlinked = false;
         for (pid, peer) in [(a, b), (b, a)] {
             if let Some(cell) = self.shared().table.get(pid) {
@@ -132,11 +152,23 @@ impl Runtime {
         unlinked
     }
 
+    /// Tells the node of whichever of the two lives elsewhere, with the other.
+    fn tell_remote(&self, a: Pid, b: Pid, tell: impl FnOnce(&Remote, Pid)) {
+        let (proxy, local) = if a.is_proxy() { (a, b) } else { (b, a) };
+        if let Some(remote) = self.shared().table.get(proxy).and_then(|cell| remote::of(cell, proxy)) {
+            tell(&remote, local);
+        }
+    }
+
     /// Lets `watcher` be told DOWN, once, when `target` exits. Each call makes a monitor of its own.
     ///
     /// # Errors
-    /// `NoProcess` for either.
+    /// `NoProcess` for either; `WrongActorKind` for a watcher of another node, which monitors there.
     pub fn monitor(&self, target: Pid, watcher: Pid) -> Result<u64> {
+        if watcher.is_proxy() {
+            let message = format!("actor {watcher} lives on another node: it monitors from there");
+            return Err(Error::new(ErrorKind::WrongActorKind, message));
+        }
         let (target_cell, watcher_cell) = (self.shared().cell(target)?, self.shared().cell(watcher)?);
         let id = self.shared().next_id();
         self.shared().monitors.insert(id, (target, watcher));

@@ -279,7 +279,8 @@ impl Runtime {
         self.shared.table.get(pid).map(Cell::queued)
     }
 
-    /// Changes what happens to messages beyond the bounds.
+    /// Changes what happens to messages beyond the bounds. For an actor of another node: whether a send waits or is
+    /// refused while the connection takes no more.
     ///
     /// # Errors
     /// `NoProcess` (also for a target); `InvalidArgument` for a mailbox without bounds or a redirect to itself.
@@ -290,6 +291,9 @@ impl Runtime {
             if target == pid {
                 return Err(Error::invalid("a mailbox cannot overflow into itself"));
             }
+        }
+        if cell.has(flag::REMOTE) {
+            return set_waiting(cell, pid, &policy);
         }
         let set = cell.look_at_details(pid, |details| {
             details.bounded.as_mut().map(|bounded| bounded.policy = policy).is_some()
@@ -350,6 +354,17 @@ impl Runtime {
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
+}
+
+/// The policy of a proxy: `block`, or `dropnew` which it begins with.
+fn set_waiting(cell: &Cell, pid: Pid, policy: &Overflow) -> Result<()> {
+    let waits = match policy {
+        Overflow::Block => true,
+        Overflow::DropNewest => false,
+        _ => return Err(Error::invalid("sends to another node are refused or wait: dropnew or block")),
+    };
+    cell.look_at_details(pid, |details| details.remote.as_mut().map(|remote| remote.waits = waits));
+    Ok(())
 }
 
 impl std::fmt::Debug for Runtime {

@@ -13,6 +13,8 @@ pub enum Refusal {
     Full,
     /// The mailbox is full and its policy is to block: wait with `wait_for_room` and try again.
     WouldBlock,
+    /// The actor lives on another node, which takes no messages of this size.
+    TooLarge,
 }
 
 /// A message that was refused. Nothing is lost: it is given back.
@@ -34,6 +36,7 @@ impl fmt::Display for SendError {
         f.write_str(match self.refusal {
             Refusal::NoProcess => "no live actor has this pid",
             Refusal::Full | Refusal::WouldBlock => "the mailbox is full",
+            Refusal::TooLarge => "the message is larger than the other node takes",
         })
     }
 }

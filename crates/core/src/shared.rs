@@ -15,13 +15,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::exit::ExitReason;
 use crate::lane::{HostedLane, LANES_MAX, LaneHost, LaneId};
 use crate::mailbox::{Push, Signalled};
-use crate::message::{Incoming, Message, SystemKind, SystemMessage};
+use crate::message::{Incoming, Message, SystemMessage};
 use crate::names::Names;
 use crate::node::Node;
 use crate::options::RuntimeOptions;
 use crate::paths::Paths;
 use crate::payload::Payload;
 use crate::pid::{GENERATION_MAX, Pid};
+use crate::remote::{self, Attached};
 use crate::send::{Refusal, SendError};
 use crate::supervisors::Supervisors;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Mutex, Ordering, thread_local};
@@ -48,13 +49,15 @@ pub(crate) struct Shared {
     pub(crate) supervisors: Supervisors,
     ids: AtomicU64,
     /// Who is told of dead letters; 0: nobody.
-    dead_letter_listener: AtomicU64,
+    pub(crate) dead_letter_listener: AtomicU64,
     /// Nothing is spawned any more.
     pub(crate) closed: AtomicBool,
     /// The shutdown has begun.
     pub(crate) ended: AtomicBool,
     /// When the shutdown that is under way, or one to come, waits no longer.
     pub(crate) ends_by: Mutex<Option<Instant>>,
+    /// What connects this runtime with others, once something does.
+    pub(crate) attached: OnceLock<Arc<dyn Attached>>,
     this: OnceLock<WeakShared>,
 }
 
@@ -127,6 +130,7 @@ impl Shared {
             closed: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             ends_by: Mutex::default(),
+            attached: OnceLock::new(),
             this: OnceLock::new(),
             options,
         });
@@ -181,7 +185,7 @@ impl Shared {
         pid: Pid,
         message: Message,
     ) -> Result<(), (Refusal, Message)> {
-        if cell.has(flag::BOUNDED | flag::VIRTUAL) {
+        if cell.has(flag::BOUNDED | flag::VIRTUAL | flag::REMOTE) {
             return self.deliver_specially(cell, pid, message);
         }
         self.push(cell, pid, message)
@@ -217,6 +221,9 @@ impl Shared {
 
     #[cold]
     fn deliver_specially(&self, cell: &Cell, pid: Pid, message: Message) -> Result<(), (Refusal, Message)> {
+        if cell.has(flag::REMOTE) {
+            return self.deliver_remotely(cell, pid, message);
+        }
         if cell.has(flag::VIRTUAL) {
             self.arm_idle_timer(cell, pid);
         }
@@ -227,12 +234,29 @@ impl Shared {
         }
     }
 
+    fn deliver_remotely(&self, cell: &Cell, pid: Pid, message: Message) -> Result<(), (Refusal, Message)> {
+        let Some(remote) = remote::of(cell, pid) else {
+            return Err(self.refuse(pid, Refusal::NoProcess, message));
+        };
+        match remote.peer.send(remote.pid, message) {
+            Ok(()) => {
+                self.counters.handed_over.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Err((Refusal::Full, message)) if remote.waits => Err((Refusal::WouldBlock, message)),
+            Err((refusal, message)) => Err(self.refuse(pid, refusal, message)),
+        }
+    }
+
     fn deliver_bounded(&self, first: Pid, mut message: Message) -> Result<(), (Refusal, Message)> {
         let mut pid = first;
         for _ in 0..=REDIRECTS_MAX {
             let Some(cell) = self.table.get(pid) else {
                 return Err(self.refuse(pid, Refusal::NoProcess, message));
             };
+            if cell.has(flag::REMOTE) {
+                return self.deliver_remotely(cell, pid, message);
+            }
             if !cell.has(flag::BOUNDED) {
                 return self.push(cell, pid, message);
             }
@@ -279,42 +303,6 @@ impl Shared {
             self.drop_message(pid, message, Dropped::DroppedOldest);
         }
         Ok(())
-    }
-
-    #[cold]
-    fn refuse(&self, pid: Pid, refusal: Refusal, message: Message) -> (Refusal, Message) {
-        let reason = if refusal == Refusal::NoProcess { Dropped::NoProcess } else { Dropped::MailboxFull };
-        self.count_dropped(pid, &message, reason);
-        (refusal, message)
-    }
-
-    /// Counts a message that would have to wait and does not.
-    pub(crate) fn refuse_full(&self, pid: Pid, message: Message) -> Message {
-        self.refuse(pid, Refusal::Full, message).1
-    }
-
-    /// Counts a message that was accepted and is not handled, and drops it.
-    #[cold]
-    pub(crate) fn drop_message(&self, pid: Pid, message: Message, reason: Dropped) {
-        self.count_dropped(pid, &message, reason);
-        drop(message);
-    }
-
-    fn count_dropped(&self, pid: Pid, message: &Message, reason: Dropped) {
-        self.counters.drop_one(reason);
-        let Some(listener) = Pid::from_u64(self.dead_letter_listener.load(Ordering::Relaxed)) else { return };
-        if listener == pid {
-            return;
-        }
-        let mut letter = SystemMessage::new(SystemKind::DeadLetter);
-        letter.target_pid = Some(pid);
-        letter.detail = Some(reason.name());
-        letter.data = Some(bytes::Bytes::copy_from_slice(message.payload().as_slice()));
-        self.tell(listener, letter);
-    }
-
-    pub(crate) fn listen_dead_letters(&self, listener: Option<Pid>) {
-        self.dead_letter_listener.store(listener.map_or(0, Pid::get), Ordering::Relaxed);
     }
 
     fn arm_idle_timer(&self, cell: &Cell, pid: Pid) {
@@ -378,8 +366,17 @@ impl Shared {
         }
     }
 
-    /// Ends an actor: at once where nobody runs it, else by a signal that goes before every message.
+    /// Ends an actor: at once where nobody runs it, else by a signal that goes before every message. An actor of another
+    /// node is told there, and its proxy ends when the node says so.
     pub(crate) fn stop(self: &Arc<Self>, pid: Pid, reason: ExitReason) -> bool {
+        match self.table.get(pid).filter(|cell| cell.has(flag::REMOTE)) {
+            Some(cell) => remote::of(cell, pid).map(|remote| remote.peer.stop(remote.pid)).is_some(),
+            None => self.end(pid, reason),
+        }
+    }
+
+    /// As [`Shared::stop`], for what lives here: the proxy itself, not whom it stands for.
+    pub(crate) fn end(self: &Arc<Self>, pid: Pid, reason: ExitReason) -> bool {
         let Some(cell) = self.table.get(pid) else { return false };
         let _depth = Depth::enter();
         let may_claim = !cell.has(flag::PULL) && Depth::is_shallow();
@@ -486,6 +483,10 @@ impl Shared {
     }
 
     pub(crate) fn wait_for_room(&self, pid: Pid, timeout: Duration) -> bool {
-        self.table.get(pid).is_none_or(|cell| crate::bounded::wait_for_room(cell, pid, timeout))
+        let Some(cell) = self.table.get(pid) else { return true };
+        match remote::of(cell, pid) {
+            Some(remote) => remote.peer.wait_for_room(timeout),
+            None => crate::bounded::wait_for_room(cell, pid, timeout),
+        }
     }
 }

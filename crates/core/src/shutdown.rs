@@ -78,6 +78,9 @@ pub(crate) fn close(shared: &Arc<Shared>, deadline: Duration) -> ShutdownReport 
     let busy = wait_until_quiet(shared);
     kill(shared);
     let unfinished = wait_until_gone(shared, Instant::now() + GRACE);
+    if let Some(attached) = shared.attached.get() {
+        attached.close();
+    }
     shared.timing.close();
     end_threads(shared);
     let killed = busy.saturating_sub(unfinished.len());
@@ -92,7 +95,8 @@ fn hurry(shared: &Shared, deadline: Duration) {
 
 fn live(shared: &Shared) -> Vec<Pid> {
     let internal = shared.supervisors.internal();
-    shared.table.slots().filter_map(|(_, pid)| pid).filter(|pid| !internal.contains(pid)).collect()
+    let pids = shared.table.slots().filter_map(|(_, pid)| pid);
+    pids.filter(|pid| !pid.is_proxy() && !internal.contains(pid)).collect()
 }
 
 /// Waits until no messages are queued, or the time is over, which others may shorten; how many actors still have some.
@@ -123,7 +127,8 @@ fn kill(shared: &Arc<Shared>) {
         shared.stop(supervisor, ExitReason::Killed);
     }
     for (_, pid) in shared.table.slots() {
-        if let Some(pid) = pid {
+        // Whom a proxy stands for lives on elsewhere.
+        if let Some(pid) = pid.filter(|pid| !pid.is_proxy()) {
             shared.stop(pid, ExitReason::Killed);
         }
     }

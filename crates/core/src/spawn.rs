@@ -11,6 +11,7 @@ use crate::lane::LaneId;
 use crate::options::SpawnOptions;
 use crate::pid::Pid;
 use crate::pull::PullMailbox;
+use crate::remote::Remote;
 use crate::runtime::Runtime;
 
 impl Runtime {
@@ -83,6 +84,17 @@ impl Runtime {
         let (cell, pid) = self.occupy(LaneId::WORKERS, flags, options.budget, details)?;
         cell.word.open_waiting();
         self.settle(pid, options)
+    }
+
+    /// Makes the proxy of an actor of another node.
+    pub(crate) fn spawn_proxy(&self, remote: Remote) -> Result<Pid> {
+        self.shared().check_open()?;
+        let (cell, pid) = self.shared().table.occupy_by_proxy()?;
+        let details = Details { remote: Some(remote), ..Details::default() };
+        let flags = flag::REMOTE | flag::INTERNAL | flag::SUSPENDED;
+        cell.furnish(LaneId::WORKERS, flags, 1, Some(Box::new(details)));
+        cell.word.open_waiting();
+        Ok(pid)
     }
 
     fn occupy(

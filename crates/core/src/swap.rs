@@ -54,6 +54,10 @@ impl Runtime {
     }
 
     fn swap(&self, cell: &Cell, pid: Pid, code: Code) -> Result<u32> {
+        if cell.has(flag::REMOTE) {
+            let message = format!("actor {pid} lives on another node: it is swapped there");
+            return Err(Error::new(ErrorKind::WrongActorKind, message));
+        }
         let swapped = cell.with_behaviour(pid, |details, current| {
             let history = details.history.get_or_insert_with(|| {
                 let first = current.map_or_else(

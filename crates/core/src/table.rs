@@ -2,7 +2,7 @@
 //!
 //! Slots lie in segments that are allocated once and kept until the table goes, so a reference to a slot stays good
 //! for the table's life and a look-up is two loads. A slot's generation word says who lives in it: the generation of
-//! its actor, or the next actor's with `VACANT` set. [`Table::retire_pid`] moves on to the next generation before [`Table::give_back`]
+//! its actor, with `PROXY` set where that is a proxy, or the next actor's with `VACANT` set. [`Table::retire_pid`] moves on to the next generation before [`Table::give_back`]
 //! offers the slot again; a pid of an earlier generation therefore never finds a later actor. A slot whose generations are used
 //! up is not given out again.
 //!
@@ -10,7 +10,7 @@
 
 use crate::directory::directory;
 use crate::error::{Error, ErrorKind, Result};
-use crate::pid::{GENERATION_MAX, INDEX_MAX, Pid};
+use crate::pid::{GENERATION_MAX, INDEX_MAX, PROXY, Pid};
 use crate::sync::{AtomicPtr, AtomicU32, Mutex, Ordering};
 
 /// Slots of a segment: 4096 cells of 96 bytes are 384 KiB, small enough to allocate at once.
@@ -65,21 +65,30 @@ impl<S: Slot> Table<S> {
 
     /// Takes a vacant slot. Its pid is found by [`Table::get`] from now on.
     pub(crate) fn occupy(&self) -> Result<(&S, Pid)> {
+        self.occupy_as(0)
+    }
+
+    /// As [`Table::occupy`], for a proxy: its pid is one that no actor of the table can have.
+    pub(crate) fn occupy_by_proxy(&self) -> Result<(&S, Pid)> {
+        self.occupy_as(PROXY)
+    }
+
+    fn occupy_as(&self, kind: u32) -> Result<(&S, Pid)> {
         let mut vacancies = self.vacancies.lock();
         let index = vacancies.newest;
         if index == NO_SLOT {
-            return self.occupy_fresh(&mut vacancies);
+            return self.occupy_fresh(&mut vacancies, kind);
         }
         let slot = self.slot(index).expect("a vacant slot was occupied before");
         vacancies.newest = slot.link().load(Ordering::Relaxed);
         vacancies.occupations += 1;
         drop(vacancies);
-        let generation = slot.generation().load(Ordering::Relaxed) & !VACANT;
+        let generation = slot.generation().load(Ordering::Relaxed) & !VACANT | kind;
         slot.generation().store(generation, Ordering::Release);
         Ok((slot, Pid::new(index, generation)))
     }
 
-    fn occupy_fresh(&self, vacancies: &mut Vacancies) -> Result<(&S, Pid)> {
+    fn occupy_fresh(&self, vacancies: &mut Vacancies, kind: u32) -> Result<(&S, Pid)> {
         let index = vacancies.fresh;
         if index > INDEX_MAX || (index / SEGMENT_SLOTS) as usize >= SEGMENTS_MAX {
             let message = format!("a runtime holds at most {} actors at once", u64::from(INDEX_MAX) + 1);
@@ -93,8 +102,9 @@ impl<S: Slot> Table<S> {
         vacancies.fresh += 1;
         vacancies.occupations += 1;
         let slot = self.slot(index).expect("the segment was just made");
-        slot.generation().store(self.first_generation, Ordering::Release);
-        Ok((slot, Pid::new(index, self.first_generation)))
+        let generation = self.first_generation | kind;
+        slot.generation().store(generation, Ordering::Release);
+        Ok((slot, Pid::new(index, generation)))
     }
 
     /// The slot of a live pid.
@@ -106,7 +116,7 @@ impl<S: Slot> Table<S> {
 
     /// Makes the pid stale. The slot is not given out before [`Table::give_back`].
     pub(crate) fn retire_pid(slot: &S) {
-        let generation = slot.generation().load(Ordering::Relaxed);
+        let generation = slot.generation().load(Ordering::Relaxed) & !PROXY;
         let next = if generation == GENERATION_MAX { 1 } else { generation + 1 };
         slot.generation().store(next | VACANT, Ordering::Release);
     }
@@ -165,6 +175,7 @@ impl<S> Drop for Table<S> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::pid::PID_MAX;
 
     struct Plain(AtomicU32, AtomicU32);
 
@@ -196,6 +207,23 @@ mod tests {
         assert_ne!(first, second);
         assert!(table.get(first).is_none());
         assert!(table.get(second).is_some());
+    }
+
+    #[test]
+    fn a_proxy_and_an_actor_of_one_slot_are_told_apart() {
+        let table = Table::<Plain>::new(GENERATION_MAX);
+        let (_, proxy) = table.occupy_by_proxy().unwrap();
+        assert!(proxy.is_proxy());
+        assert!(table.get(proxy).is_some());
+        let raw = Pid::from_u64(proxy.get() & PID_MAX).unwrap();
+        assert!(table.get(raw).is_none());
+        vacate(&table, proxy);
+        let (_, actor) = table.occupy().unwrap();
+        assert_eq!((actor.index(), actor.generation()), (proxy.index(), 1));
+        assert!(!actor.is_proxy() && table.get(proxy).is_none());
+        vacate(&table, actor);
+        let (_, second) = table.occupy_by_proxy().unwrap();
+        assert_eq!(table.slots().filter_map(|(_, pid)| pid).collect::<Vec<_>>(), [second]);
     }
 
     #[test]

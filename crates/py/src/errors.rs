@@ -19,6 +19,9 @@ mod classes {
     pyo3::import_exception!(iris.errors, NoSupervisorError);
     pyo3::import_exception!(iris.errors, NoSuchBufferError);
     pyo3::import_exception!(iris.errors, WrongActorKindError);
+    pyo3::import_exception!(iris.errors, NodeDownError);
+    pyo3::import_exception!(iris.errors, ListenFailedError);
+    pyo3::import_exception!(iris.errors, NotPermittedError);
     pyo3::import_exception!(iris.errors, IrisError);
 }
 
@@ -46,6 +49,9 @@ pub(crate) fn raise_kind(kind: ErrorKind, message: &str) -> PyErr {
         ErrorKind::NoSupervisor => classes::NoSupervisorError::new_err(message),
         ErrorKind::NoSuchBuffer => classes::NoSuchBufferError::new_err(message),
         ErrorKind::WrongActorKind => classes::WrongActorKindError::new_err(message),
+        ErrorKind::NodeDown => classes::NodeDownError::new_err(message),
+        ErrorKind::ListenFailed => classes::ListenFailedError::new_err(message),
+        ErrorKind::NotPermitted => classes::NotPermittedError::new_err(message),
         _ => classes::IrisError::new_err(message),
     }
 }

@@ -1,0 +1,397 @@
+//! Connection: one peer, as long as the connection with it lasts. Two tasks drive it: one reads, one writes.
+//!
+//! What is between the two nodes lies here: asks that wait for answers, calls, proxies of the peer's actors, and the
+//! actors of here that the peer watches. When the connection is lost, all of it ends.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::frame::Frame;
+use super::held::Ledger;
+use super::hello::Hello;
+use super::options::{ASKS_MAX, MeshOptions, PROXIES_MAX};
+use super::outbox::{Outbox, Refused};
+use crate::counters::Dropped;
+use crate::error::{Error, ErrorKind, Result};
+use crate::exit::ExitReason;
+use crate::message::{Message, Reply};
+use crate::pid::Pid;
+use crate::remote::{Peer, Remote};
+use crate::runtime::Runtime;
+use crate::send::Refusal;
+use crate::shared::{Shared, WeakShared};
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum End {
+    /// The peer closed it without a word.
+    #[error("the peer closed the connection")]
+    Closed,
+    /// The peer said why.
+    #[error("the peer said goodbye: {0}")]
+    Goodbye(String),
+    /// No heartbeat came.
+    #[error("nothing was heard for {0:?}")]
+    Silent(std::time::Duration),
+    /// What came is not what the protocol says.
+    #[error("the peer sent {0}")]
+    Malformed(#[from] super::malformed::Malformed),
+    /// The connection failed.
+    #[error("the connection failed: {0}")]
+    Failed(#[from] std::io::Error),
+    /// We closed it.
+    #[error("this node closed the connection")]
+    Finished,
+}
+
+/// A question whose answer is a frame.
+pub(super) enum Call {
+    /// Who has a name?
+    Resolve(oneshot::Sender<Result<Option<Pid>>>),
+    /// The proxy of an actor was made without knowing whether it lives.
+    Watch(Pid),
+    /// Are you there?
+    Ping(oneshot::Sender<()>),
+}
+
+/// An actor of here whose end the peer wants to know.
+#[derive(Default)]
+pub(super) struct Watched {
+    /// The peer was told that it will be told.
+    announced: bool,
+    ended: Option<ExitReason>,
+    hook: Option<u64>,
+}
+
+#[derive(Default)]
+struct Proxies {
+    by_target: HashMap<Pid, Pid>,
+    closed: bool,
+}
+
+/// See the module documentation.
+pub(crate) struct Connection {
+    pub(crate) hello: Hello,
+    pub(super) shared: WeakShared,
+    pub(super) outbox: Outbox,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) payload_max: usize,
+    pub(super) heartbeat: std::time::Duration,
+    asks: Mutex<HashMap<u64, Reply>>,
+    pub(super) calls: Mutex<HashMap<u64, Call>>,
+    proxies: Mutex<Proxies>,
+    watched: Mutex<HashMap<Pid, Watched>>,
+    /// Asks of the peer that actors of here have not answered.
+    pub(super) answering: AtomicUsize,
+    ids: AtomicU64,
+    this: Weak<Self>,
+}
+
+impl Connection {
+    pub(crate) fn new(shared: WeakShared, options: &MeshOptions, hello: Hello) -> Arc<Self> {
+        let window = u64::from(hello.window).clamp(1, options.window as u64);
+        let outbox = Outbox::new(window, hello.payload_max as usize);
+        let ledger = Ledger::new(options.window as u64, Arc::clone(outbox.bell()));
+        Arc::new_cyclic(|this| Self {
+            hello,
+            shared,
+            outbox,
+            ledger,
+            payload_max: options.payload_max,
+            heartbeat: options.heartbeat,
+            asks: Mutex::default(),
+            calls: Mutex::default(),
+            proxies: Mutex::default(),
+            watched: Mutex::default(),
+            answering: AtomicUsize::new(0),
+            ids: AtomicU64::new(1),
+            this: this.clone(),
+        })
+    }
+
+    fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The other node's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.hello.name
+    }
+
+    pub(super) fn weak(&self) -> Weak<Self> {
+        self.this.clone()
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+
+    fn down(&self) -> Error {
+        Error::new(ErrorKind::NodeDown, format!("the connection with node {:?} is lost", self.name()))
+    }
+
+    // Calls
+
+    /// Asks who has a name there. The answer is a proxy.
+    pub(crate) async fn resolve(&self, name: &str) -> Result<Option<Pid>> {
+        let (tell, told) = oneshot::channel();
+        let id = self.next_id();
+        self.calls.lock().insert(id, Call::Resolve(tell));
+        let asked = self.outbox.signal(&Frame::Resolve { id, name });
+        let forget = Forget { connection: self, id };
+        let answer = if asked { told.await.ok() } else { None };
+        drop(forget);
+        answer.unwrap_or_else(|| Err(self.down()))
+    }
+
+    /// Waits for a sign of life.
+    pub(crate) async fn ping(&self) -> Result<()> {
+        let (tell, told) = oneshot::channel();
+        let id = self.next_id();
+        self.calls.lock().insert(id, Call::Ping(tell));
+        let asked = self.outbox.signal(&Frame::Ping { nonce: id });
+        let _forget = Forget { connection: self, id };
+        if asked && told.await.is_ok() { Ok(()) } else { Err(self.down()) }
+    }
+
+    // Proxies
+
+    /// The proxy of an actor there, made and watched where there is none yet.
+    pub(crate) fn proxy(&self, target: Pid) -> Result<Pid> {
+        let (proxy, is_new) = self.proxy_unwatched(target)?;
+        if is_new {
+            let id = self.next_id();
+            self.calls.lock().insert(id, Call::Watch(target));
+            self.outbox.signal(&Frame::Watch { id, target: target.get() });
+        }
+        Ok(proxy)
+    }
+
+    /// As [`Connection::proxy`] for an actor that the peer watches already; true: it was made.
+    pub(super) fn proxy_unwatched(&self, target: Pid) -> Result<(Pid, bool)> {
+        let mut proxies = self.proxies.lock();
+        if proxies.closed {
+            return Err(self.down());
+        }
+        if let Some(proxy) = proxies.by_target.get(&target) {
+            return Ok((*proxy, false));
+        }
+        if proxies.by_target.len() >= PROXIES_MAX {
+            let message = format!("a node has at most {PROXIES_MAX} proxies of another's actors");
+            return Err(Error::new(ErrorKind::LimitReached, message));
+        }
+        let (Some(peer), Some(shared)) = (self.this.upgrade(), self.shared.upgrade()) else {
+            return Err(self.down());
+        };
+        let remote = Remote { peer, pid: target, waits: false };
+        let proxy = Runtime::inner(shared).spawn_proxy(remote)?;
+        proxies.by_target.insert(target, proxy);
+        Ok((proxy, true))
+    }
+
+    pub(super) fn known_proxy(&self, target: Pid) -> Option<Pid> {
+        self.proxies.lock().by_target.get(&target).copied()
+    }
+
+    /// The actor there ended.
+    pub(super) fn end_proxy(&self, shared: &Arc<Shared>, target: Pid, reason: ExitReason) {
+        let proxy = self.proxies.lock().by_target.remove(&target);
+        if let Some(proxy) = proxy {
+            shared.end(proxy, reason);
+        }
+    }
+
+    // Watched actors
+
+    /// Sees to it that the peer is told when this actor ends, and says so with `announce` before.
+    pub(super) fn watch(&self, shared: &Arc<Shared>, pid: Pid, announce: &Frame<'_>) {
+        let is_new = {
+            let mut watched = self.watched.lock();
+            let is_new = !watched.contains_key(&pid);
+            watched.entry(pid).or_default();
+            is_new
+        };
+        if is_new {
+            let connection = self.weak();
+            let hook = move |pid: Pid, reason: &ExitReason| {
+                if let Some(connection) = connection.upgrade() {
+                    connection.tell_end(pid, reason);
+                }
+            };
+            let hook = Runtime::inner(Arc::clone(shared)).on_exit(pid, Box::new(hook));
+            if let Some(watched) = self.watched.lock().get_mut(&pid) {
+                watched.hook = Some(hook);
+            }
+        }
+        // Under the lock, so that the end is not told before it is announced.
+        let mut watched = self.watched.lock();
+        self.outbox.signal(announce);
+        let ended = watched.get_mut(&pid).and_then(|entry| {
+            entry.announced = true;
+            entry.ended.take()
+        });
+        if let Some(reason) = ended {
+            watched.remove(&pid);
+            self.outbox.signal(&Frame::Exit { pid: pid.get(), reason });
+        }
+    }
+
+    fn tell_end(&self, pid: Pid, reason: &ExitReason) {
+        let mut watched = self.watched.lock();
+        let Some(entry) = watched.get_mut(&pid) else { return };
+        if entry.announced {
+            watched.remove(&pid);
+            self.outbox.signal(&Frame::Exit { pid: pid.get(), reason: reason.clone() });
+        } else {
+            entry.ended = Some(reason.clone());
+        }
+    }
+
+    // Asks
+
+    fn ask(&self, target: Pid, message: Message, reply: Reply) -> Result<(), (Refusal, Message)> {
+        let timeout_ms = reply
+            .timeout()
+            .map_or(0, |timeout| u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1));
+        let id = self.next_id();
+        let refused = {
+            let mut asks = self.asks.lock();
+            if asks.len() >= ASKS_MAX {
+                let payload = message.into_payload();
+                return Err((Refusal::Full, Message::with_extra(payload, Some(reply), None)));
+            }
+            asks.insert(id, reply);
+            drop(asks);
+            let payload = message.payload().as_slice();
+            let frame = Frame::Ask { id, target: target.get(), timeout_ms, payload };
+            self.outbox.push(&frame, payload.len())
+        };
+        match refused {
+            Ok(()) => Ok(()),
+            Err(refused) => match self.take_ask(id) {
+                Some(reply) => {
+                    Err((refusal(refused), Message::with_extra(message.into_payload(), Some(reply), None)))
+                }
+                // The connection was lost meanwhile, and the ask failed with it.
+                None => Ok(()),
+            },
+        }
+    }
+
+    pub(super) fn take_ask(&self, id: u64) -> Option<Reply> {
+        self.asks.lock().remove(&id)
+    }
+
+    // The end
+
+    /// Says goodbye after what is still to be said.
+    pub(crate) fn finish(&self) {
+        self.outbox.finish(&Frame::Goodbye { message: "the node shuts down" });
+    }
+
+    /// Ends everything that was between the two nodes.
+    pub(crate) fn lost(&self, end: &End) {
+        let (unconfirmed, unwritten) = self.outbox.close();
+        let proxies = {
+            let mut proxies = self.proxies.lock();
+            proxies.closed = true;
+            std::mem::take(&mut proxies.by_target)
+        };
+        let shared = self.shared.upgrade();
+        if let Some(shared) = &shared {
+            count_lost(shared, unconfirmed, unwritten, &proxies);
+        }
+        let message = format!("the connection with node {:?} was lost: {end}", self.name());
+        let asks = std::mem::take(&mut *self.asks.lock());
+        for reply in asks.into_values() {
+            reply.refuse(Error::new(ErrorKind::NodeDown, message.clone()));
+        }
+        drop(std::mem::take(&mut *self.calls.lock()));
+        let watched = std::mem::take(&mut *self.watched.lock());
+        let Some(shared) = shared else { return };
+        let runtime = Runtime::inner(Arc::clone(&shared));
+        for (pid, entry) in watched {
+            if let Some(hook) = entry.hook {
+                runtime.forget_exit(pid, hook);
+            }
+        }
+        for proxy in proxies.into_values() {
+            shared.end(proxy, ExitReason::NodeDown);
+        }
+    }
+}
+
+/// Counts what is known, or must be feared, to be lost.
+fn count_lost(
+    shared: &Shared,
+    unconfirmed: u64,
+    unwritten: impl IntoIterator<Item = Vec<u8>>,
+    proxies: &HashMap<Pid, Pid>,
+) {
+    let mut on_the_way = unconfirmed;
+    for segment in unwritten {
+        let mut rest = segment.as_slice();
+        while let Ok(Some((frame, length))) = Frame::parse(rest, usize::MAX >> 1) {
+            rest = &rest[length..];
+            if let Frame::Send { target, payload } | Frame::Ask { target, payload, .. } = frame {
+                on_the_way = on_the_way.saturating_sub(1);
+                let proxy = Pid::from_u64(target).and_then(|target| proxies.get(&target));
+                if let Some(proxy) = proxy {
+                    shared.count_lost(*proxy, Some(payload), Dropped::NodeDown);
+                }
+            }
+        }
+    }
+    shared.counters.drop_many(Dropped::NodeDown, on_the_way);
+}
+
+/// Forgets a call when nobody waits for its answer any more.
+struct Forget<'a> {
+    connection: &'a Connection,
+    id: u64,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        self.connection.calls.lock().remove(&self.id);
+    }
+}
+
+fn refusal(refused: Refused) -> Refusal {
+    match refused {
+        Refused::Full => Refusal::Full,
+        Refused::TooLarge => Refusal::TooLarge,
+        Refused::Closed => Refusal::NoProcess,
+    }
+}
+
+impl Peer for Connection {
+    fn send(&self, target: Pid, mut message: Message) -> Result<(), (Refusal, Message)> {
+        if let Some(reply) = message.take_reply() {
+            return self.ask(target, message, reply);
+        }
+        let payload = message.payload().as_slice();
+        let frame = Frame::Send { target: target.get(), payload };
+        self.outbox.push(&frame, payload.len()).map_err(|refused| (refusal(refused), message))
+    }
+
+    fn wait_for_room(&self, timeout: std::time::Duration) -> bool {
+        self.outbox.wait_for_room(timeout)
+    }
+
+    fn stop(&self, target: Pid) {
+        self.outbox.signal(&Frame::Stop { target: target.get() });
+    }
+
+    fn link(&self, target: Pid, local: Pid) {
+        self.outbox.signal(&Frame::Link { yours: target.get(), mine: local.get() });
+    }
+
+    fn unlink(&self, target: Pid, local: Pid) {
+        self.outbox.signal(&Frame::Unlink { yours: target.get(), mine: local.get() });
+    }
+}

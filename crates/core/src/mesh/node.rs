@@ -1,0 +1,382 @@
+//! Node: a runtime as others see it. Its name, where it listens, the tasks of its connections, and its end.
+
+use std::collections::VecDeque;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
+
+use parking_lot::{Condvar, Mutex};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use super::MeshInfo;
+use super::connection::{Connection, End};
+use super::hello::{Handshake, Hello, PREAMBLE, Refused, Spoken, VERSIONS};
+use super::malformed::Malformed;
+use super::options::{CLOSE_GRACE, HANDSHAKE_TIMEOUT, HANDSHAKES_MAX, MeshOptions};
+use super::registry::Registry;
+use super::stream::{Stream, within};
+use super::tie::Dialled;
+use crate::error::{Error, ErrorKind, Result};
+use crate::remote::Attached;
+use crate::shared::WeakShared;
+
+/// Threads that read and write for all connections: one would do for speed, two let one node be served while another's
+/// messages are taken apart.
+const THREADS: usize = 2;
+const THREAD_NAME: &str = "iris-mesh";
+
+/// See the module documentation.
+pub(crate) struct Node {
+    pub(crate) shared: WeakShared,
+    pub(crate) options: MeshOptions,
+    pub(crate) name: String,
+    incarnation: u64,
+    pub(super) registry: Mutex<Registry>,
+    listeners: Mutex<Vec<(SocketAddr, AbortHandle)>>,
+    /// Connections whose tasks run.
+    running: Mutex<usize>,
+    ended: Condvar,
+    refused: AtomicU64,
+    threads: Mutex<Option<tokio::runtime::Runtime>>,
+    pub(super) handle: Handle,
+    this: Weak<Self>,
+}
+
+/// How a dial ended that did not fail.
+pub(super) enum Met {
+    /// The connection is made.
+    Node(Arc<Connection>),
+    /// There is, or will be, another one with the node of this name; it is not known where that is not told.
+    Elsewhere(Option<String>),
+}
+
+impl Node {
+    pub(crate) fn start(shared: WeakShared, options: MeshOptions) -> Result<Arc<Self>> {
+        options.check()?;
+        let threads = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .max_blocking_threads(4)
+            .thread_name(THREAD_NAME)
+            .enable_io()
+            .enable_time()
+            .build()
+            .map_err(|error| {
+                Error::new(ErrorKind::LimitReached, format!("the threads of the mesh: {error}"))
+            })?;
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let incarnation = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
+        let name = options.name.clone().unwrap_or_else(|| format!("iris-{:016x}", random()));
+        let handle = threads.handle().clone();
+        Ok(Arc::new_cyclic(|this| Self {
+            shared,
+            options,
+            name,
+            incarnation,
+            registry: Mutex::default(),
+            listeners: Mutex::default(),
+            running: Mutex::new(0),
+            ended: Condvar::new(),
+            refused: AtomicU64::new(0),
+            threads: Mutex::new(Some(threads)),
+            handle,
+            this: this.clone(),
+        }))
+    }
+
+    pub(crate) fn info(&self) -> MeshInfo {
+        let mut nodes: Vec<String> =
+            self.registry.lock().connections().map(|connection| connection.name().to_owned()).collect();
+        nodes.sort();
+        MeshInfo {
+            name: self.name.clone(),
+            addresses: self.listeners.lock().iter().map(|(address, _)| *address).collect(),
+            nodes,
+            refused: self.refused.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn hello(&self) -> Hello {
+        let address = self.listeners.lock().first().map(|(address, _)| address.to_string());
+        Hello {
+            versions: VERSIONS,
+            name: self.name.clone(),
+            incarnation: self.incarnation,
+            window: u32::try_from(self.options.window).unwrap_or(u32::MAX),
+            payload_max: u32::try_from(self.options.payload_max).unwrap_or(u32::MAX),
+            heartbeat: self.options.heartbeat,
+            address: address.unwrap_or_default(),
+        }
+    }
+
+    // Listening
+
+    /// Listens, and says where.
+    pub(crate) fn listen(&self, address: &str) -> Result<SocketAddr> {
+        let wanted = address.to_socket_addrs().map_err(|error| bad_address(address, &error))?;
+        let wanted = wanted.into_iter().next().ok_or_else(|| bad_address(address, &"it names no host"))?;
+        self.permit(wanted)?;
+        let failed =
+            |error| Error::new(ErrorKind::ListenFailed, format!("cannot listen on {address}: {error}"));
+        let listener = std::net::TcpListener::bind(wanted).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        let _inside = self.handle.enter();
+        let listener = TcpListener::from_std(listener).map_err(failed)?;
+        let this = self.this.clone();
+        let task = self.handle.spawn(accept(this, listener));
+        self.listeners.lock().push((bound, task.abort_handle()));
+        tracing::info!(node = %self.name, address = %bound, "listening");
+        Ok(bound)
+    }
+
+    /// Refuses to speak without TLS where others could listen.
+    pub(super) fn permit(&self, address: SocketAddr) -> Result<()> {
+        if address.ip().is_loopback() {
+            return Ok(());
+        }
+        if self.options.insecure {
+            tracing::warn!(node = %self.name, %address, "an address that others can reach is used without TLS");
+            return Ok(());
+        }
+        let message = format!(
+            "{address} can be reached by others: configure TLS with certificates, or set insecure to use it without"
+        );
+        Err(Error::new(ErrorKind::NotPermitted, message))
+    }
+
+    async fn greet(self: Arc<Self>, socket: TcpStream, from: SocketAddr) {
+        match within(HANDSHAKE_TIMEOUT, self.answer(socket)).await {
+            Ok(Some((connection, stream))) => {
+                // A task of its own: this one counts as a client that has not said who it is.
+                let handle = self.handle.clone();
+                handle.spawn(self.run(connection, stream));
+            }
+            Ok(None) => {}
+            Err(end) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(node = %self.name, %from, reason = %end, "a connection was closed before it was made");
+            }
+        }
+    }
+
+    /// The handshake with whoever dialled; `None`: it was refused in order.
+    async fn answer(&self, socket: TcpStream) -> Result<Option<(Arc<Connection>, Stream)>, End> {
+        socket.set_nodelay(true)?;
+        let mut stream = Stream::plain(socket);
+        stream.read_ahead(1).await?;
+        match Spoken::of(stream.ahead[0]) {
+            Spoken::V2 => {}
+            Spoken::V1 => return Err(Malformed::Stranger("version 1").into()),
+            Spoken::Stranger(Some(protocol)) => return Err(Malformed::Stranger(protocol).into()),
+            Spoken::Stranger(None) => return Err(Malformed::Preamble(stream.ahead[0]).into()),
+        }
+        stream.read_ahead(PREAMBLE.len()).await?;
+        if stream.ahead[..PREAMBLE.len()] != PREAMBLE {
+            return Err(Malformed::Preamble(stream.ahead[0]).into());
+        }
+        let _ = stream.ahead.split_to(PREAMBLE.len());
+        let Handshake::Hello(hello) = stream.step().await? else {
+            return Err(Malformed::Misplaced(0).into());
+        };
+        if let Err((refused, why)) = self.welcome(&hello) {
+            let mut said = Vec::new();
+            Handshake::Refuse(refused, why.to_owned()).put(&mut said);
+            stream.say(&said).await?;
+            return Ok(None);
+        }
+        let accepting = Accepting { node: self, name: &hello.name };
+        let mut said = Vec::new();
+        Handshake::Hello(self.hello()).put(&mut said);
+        stream.say(&said).await?;
+        match stream.step().await? {
+            Handshake::Ready => {}
+            Handshake::Refuse(..) => return Ok(None),
+            Handshake::Hello(_) => return Err(Malformed::Misplaced(1).into()),
+        }
+        drop(accepting);
+        let connection = Connection::new(self.shared.clone(), &self.options, hello);
+        self.establish(&connection);
+        Ok(Some((connection, stream)))
+    }
+
+    fn welcome(&self, hello: &Hello) -> Result<(), (Refused, &'static str)> {
+        if hello.common_version().is_none() {
+            return Err((Refused::Version, "no version in common"));
+        }
+        if hello.name.is_empty() {
+            return Err((Refused::Name, "a node has a name"));
+        }
+        if hello.name == self.name {
+            return Err((Refused::Itself, "this node has the same name"));
+        }
+        self.registry.lock().accept(&hello.name, hello.incarnation).map_err(|refused| {
+            let why = match refused {
+                Refused::Duplicate => "there is a connection already",
+                Refused::Stale => "a later start of this node is connected",
+                _ => "no more connections are taken",
+            };
+            (refused, why)
+        })
+    }
+
+    // Dialling
+
+    /// Dials an address once.
+    pub(super) async fn dial(&self, address: &str) -> Result<(Met, Option<Stream>)> {
+        let down =
+            |end: End| Error::new(ErrorKind::NodeDown, format!("node {address} cannot be reached: {end}"));
+        let wanted = tokio::net::lookup_host(address).await.map_err(|error| bad_address(address, &error))?;
+        let wanted: Vec<SocketAddr> = wanted.collect();
+        let first = *wanted.first().ok_or_else(|| bad_address(address, &"it names no host"))?;
+        self.permit(first)?;
+        let socket = TcpStream::connect(wanted.as_slice()).await.map_err(|error| down(error.into()))?;
+        let mut stream = Stream::plain(socket);
+        let mut said = PREAMBLE.to_vec();
+        Handshake::Hello(self.hello()).put(&mut said);
+        stream.say(&said).await.map_err(down)?;
+        match stream.step().await.map_err(down)? {
+            Handshake::Hello(hello) => self.met(address, hello, stream).await.map_err(down),
+            Handshake::Refuse(Refused::Duplicate | Refused::Stale, _) => Ok((Met::Elsewhere(None), None)),
+            Handshake::Refuse(refused, message) => {
+                let message = format!("node {address} refuses: {message} ({refused:?})");
+                Err(Error::new(ErrorKind::NodeDown, message))
+            }
+            Handshake::Ready => Err(down(Malformed::Misplaced(2).into())),
+        }
+    }
+
+    async fn met(
+        &self,
+        address: &str,
+        hello: Hello,
+        mut stream: Stream,
+    ) -> Result<(Met, Option<Stream>), End> {
+        if hello.common_version().is_none() || hello.name.is_empty() {
+            return Err(Malformed::Misplaced(1).into());
+        }
+        let connection = Connection::new(self.shared.clone(), &self.options, hello);
+        let hello = &connection.hello;
+        let dialled = self.registry.lock().dialled(&hello.name, hello.incarnation, &self.name);
+        let mut said = Vec::new();
+        if dialled == Dialled::Keep {
+            Handshake::Ready.put(&mut said);
+            stream.say(&said).await?;
+            self.establish(&connection);
+            return Ok((Met::Node(connection), Some(stream)));
+        }
+        Handshake::Refuse(Refused::Duplicate, "there is a connection already".to_owned()).put(&mut said);
+        stream.say(&said).await?;
+        tracing::debug!(node = %self.name, peer = %hello.name, address, "a dial yields to the peer's");
+        Ok((Met::Elsewhere(Some(hello.name.clone())), None))
+    }
+
+    // Connections
+
+    fn establish(&self, connection: &Arc<Connection>) {
+        let replaced = self.registry.lock().insert(connection);
+        *self.running.lock() += 1;
+        tracing::info!(node = %self.name, peer = %connection.name(), "node up");
+        if let Some(replaced) = replaced {
+            replaced.lost(&End::Finished);
+        }
+    }
+
+    /// Runs an established connection to its end.
+    pub(super) async fn run(self: Arc<Self>, connection: Arc<Connection>, stream: Stream) {
+        let end = connection.run(stream).await;
+        self.registry.lock().remove(&connection);
+        connection.lost(&end);
+        tracing::info!(node = %self.name, peer = %connection.name(), reason = %end, "node down");
+        *self.running.lock() -= 1;
+        self.ended.notify_all();
+    }
+}
+
+impl Attached for Node {
+    fn close(&self) {
+        for (_, listener) in self.listeners.lock().drain(..) {
+            listener.abort();
+        }
+        let connections: Vec<_> = {
+            let mut registry = self.registry.lock();
+            registry.closed = true;
+            registry.connections().cloned().collect()
+        };
+        for connection in &connections {
+            connection.finish();
+        }
+        if !is_mesh_thread() {
+            let mut running = self.running.lock();
+            self.ended.wait_while_for(&mut running, |running| *running > 0, CLOSE_GRACE);
+        }
+        for connection in connections {
+            connection.lost(&End::Finished);
+        }
+        if let Some(threads) = self.threads.lock().take() {
+            if is_mesh_thread() {
+                threads.shutdown_background();
+            } else {
+                // The listeners' ports are free when this returns.
+                threads.shutdown_timeout(CLOSE_GRACE);
+            }
+        }
+    }
+}
+
+/// Takes a pending acceptance back.
+struct Accepting<'a> {
+    node: &'a Node,
+    name: &'a str,
+}
+
+impl Drop for Accepting<'_> {
+    fn drop(&mut self) {
+        self.node.registry.lock().accepted(self.name);
+    }
+}
+
+/// Accepts until the node is gone. A client that says nothing is let go for a new one when there are too many.
+async fn accept(node: Weak<Node>, listener: TcpListener) {
+    let mut pending: VecDeque<AbortHandle> = VecDeque::new();
+    loop {
+        let accepted = listener.accept().await;
+        let Some(node) = node.upgrade() else { return };
+        match accepted {
+            Ok((socket, from)) => {
+                pending.retain(|task| !task.is_finished());
+                if pending.len() >= HANDSHAKES_MAX
+                    && let Some(oldest) = pending.pop_front()
+                {
+                    oldest.abort();
+                    node.refused.fetch_add(1, Ordering::Relaxed);
+                }
+                let handle = node.handle.clone();
+                pending.push_back(handle.spawn(node.greet(socket, from)).abort_handle());
+            }
+            Err(error) => {
+                tracing::warn!(node = %node.name, %error, "a connection could not be accepted");
+                drop(node);
+                // Most often there are no file descriptors left: trying again at once would keep a core busy.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+fn bad_address(address: &str, error: &dyn std::fmt::Display) -> Error {
+    Error::invalid(format!("{address:?} is no address of the form host:port: {error}"))
+}
+
+/// Whether this is a thread that serves connections: it must not wait for one.
+pub(super) fn is_mesh_thread() -> bool {
+    std::thread::current().name() == Some(THREAD_NAME)
+}
+
+/// A number that no other node draws.
+fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    RandomState::new().build_hasher().finish()
+}

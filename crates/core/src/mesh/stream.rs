@@ -1,0 +1,156 @@
+//! Stream: the two tasks of a connection, and the steps before there is one.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::connection::{Connection, End};
+use super::frame::Frame;
+use super::hello::Handshake;
+use super::liveness::patience;
+use super::options::CLOSE_GRACE;
+use super::outbox::Taken;
+
+/// Bytes read at once, at least: many frames of usual size.
+const READ: usize = 64 << 10;
+
+/// A stream in one direction, plain or encrypted.
+pub(crate) type Source = Box<dyn AsyncRead + Send + Unpin>;
+/// The other direction.
+pub(crate) type Sink = Box<dyn AsyncWrite + Send + Unpin>;
+
+/// Both directions, with what was read too much before.
+pub(crate) struct Stream {
+    pub(crate) source: Source,
+    pub(crate) sink: Sink,
+    pub(crate) ahead: BytesMut,
+}
+
+impl Stream {
+    pub(crate) fn plain(stream: tokio::net::TcpStream) -> Self {
+        let (source, sink) = stream.into_split();
+        Self { source: Box::new(source), sink: Box::new(sink), ahead: BytesMut::new() }
+    }
+
+    /// Reads until this many bytes are ahead.
+    pub(crate) async fn read_ahead(&mut self, count: usize) -> Result<(), End> {
+        while self.ahead.len() < count {
+            if self.source.read_buf(&mut self.ahead).await? == 0 {
+                return Err(End::Closed);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next step of a handshake.
+    pub(crate) async fn step(&mut self) -> Result<Handshake, End> {
+        loop {
+            if let Some((step, length)) = Handshake::parse(&self.ahead)? {
+                self.ahead.advance(length);
+                return Ok(step);
+            }
+            let have = self.ahead.len();
+            self.read_ahead(have + 1).await?;
+        }
+    }
+
+    pub(crate) async fn say(&mut self, bytes: &[u8]) -> Result<(), End> {
+        self.sink.write_all(bytes).await?;
+        self.sink.flush().await?;
+        Ok(())
+    }
+}
+
+impl Connection {
+    /// Reads and writes until the connection ends; the result is why.
+    pub(crate) async fn run(self: &Arc<Self>, stream: Stream) -> End {
+        let Stream { source, sink, ahead } = stream;
+        let writer = Arc::clone(self);
+        let mut writing = Abort(tokio::spawn(async move { writer.write(sink).await }));
+        let mut reading = pin!(self.read(source, ahead));
+        tokio::select! {
+            end = &mut reading => end,
+            written = &mut writing.0 => match written {
+                // All is written. The peer closes when it has read it.
+                Ok(Ok(())) => timeout(CLOSE_GRACE, reading).await.unwrap_or(End::Finished),
+                Ok(Err(error)) => End::Failed(error),
+                Err(_) => End::Finished,
+            },
+        }
+    }
+
+    async fn read(&self, mut source: Source, mut buffer: BytesMut) -> End {
+        let patience = patience(self.hello.heartbeat);
+        loop {
+            if let Err(end) = self.obey_all(&mut buffer) {
+                return end;
+            }
+            buffer.reserve(READ);
+            match timeout(patience, source.read_buf(&mut buffer)).await {
+                Err(_) => return End::Silent(patience),
+                Ok(Ok(0)) => return End::Closed,
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return End::Failed(error),
+            }
+        }
+    }
+
+    fn obey_all(&self, buffer: &mut BytesMut) -> Result<(), End> {
+        let Some(shared) = self.shared.upgrade() else { return Err(End::Finished) };
+        let mut at = 0;
+        while let Some((frame, length)) = Frame::parse(&buffer[at..], self.payload_max)? {
+            self.obey(&shared, frame)?;
+            at += length;
+        }
+        buffer.advance(at);
+        Ok(())
+    }
+
+    async fn write(&self, mut sink: Sink) -> std::io::Result<()> {
+        let (mut signals, mut segments) = (Vec::new(), Vec::new());
+        let mut beat = Instant::now();
+        loop {
+            if Instant::now() >= beat || self.ledger.is_due() {
+                let (returned, received) = self.ledger.sums();
+                self.outbox.signal(&Frame::Beat { returned, received });
+                beat = Instant::now() + self.heartbeat;
+            }
+            match self.outbox.take(&mut signals, &mut segments) {
+                Taken::Over => {
+                    sink.flush().await?;
+                    return sink.shutdown().await;
+                }
+                Taken::Nothing => {
+                    let _ = timeout_at(beat, self.outbox.bell().notified()).await;
+                    continue;
+                }
+                Taken::Some => {}
+            }
+            if !signals.is_empty() {
+                sink.write_all(&signals).await?;
+            }
+            for segment in &segments {
+                sink.write_all(segment).await?;
+            }
+            sink.flush().await?;
+        }
+    }
+}
+
+/// A task that goes with whoever waits for it.
+struct Abort<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for Abort<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A deadline for something that ends a connection or begins one.
+pub(crate) async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, End>>) -> Result<T, End> {
+    timeout(limit, step).await.unwrap_or(Err(End::Silent(limit)))
+}
