@@ -17,6 +17,8 @@ CARGO_FLAGS ?= --locked
 DEEP_CASES ?= 20000
 DEEP_ROUNDS ?= 5
 SOAK_SECONDS ?= 600
+# For bench-peers and bench-report: --quick is a smoke run, --fresh begins anew, names limit the run to those.
+BENCH_OPTIONS ?=
 
 CORE_SOURCES := $(shell find crates/core/src -name '*.rs') crates/core/Cargo.toml Cargo.toml Cargo.lock
 PY_SOURCES := $(shell find crates/py -name '*.rs') crates/py/Cargo.toml pyproject.toml
@@ -25,10 +27,10 @@ FACE_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.ty
 	index.js index.mjs index.d.ts package.json README.md
 RUFF_PATHS := $(wildcard python tests scripts benches examples)
 
-.PHONY: help setup build generate fmt lint types test docs demo bench dist deep loom shuttle ci
+.PHONY: help setup build generate fmt lint types test docs demo bench bench-peers bench-report dist deep loom shuttle ci
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.stamp node_modules/.stamp ## make .venv and node_modules with the pinned tools
 
@@ -38,11 +40,13 @@ generate: $(STAMPS)/generated ## write the stub of the extension, and docs/opera
 
 fmt: .venv/.stamp ## format Rust and Python
 	cargo fmt --all
+	cargo fmt --all --manifest-path benches/peers/rust/Cargo.toml
 	$(BIN)/ruff check --fix --quiet $(RUFF_PATHS)
 	$(BIN)/ruff format --quiet $(RUFF_PATHS)
 
 lint: .venv/.stamp ## check format, clippy and ruff, without changing a file
 	cargo fmt --all --check
+	cargo fmt --all --check --manifest-path benches/peers/rust/Cargo.toml
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets --quiet -- -D warnings
 	$(BIN)/ruff check --quiet $(RUFF_PATHS)
 	$(BIN)/ruff format --check --quiet $(RUFF_PATHS)
@@ -68,6 +72,12 @@ demo: setup build ## run the Python and the Node demonstration: 100,000 actors e
 
 bench: setup build ## measure the speed and memory table of the product
 	$(PY) benches/run.py
+
+bench-peers: setup build ## install the peers and measure all side by side; under 40 minutes, goes on where it was ended
+	$(PY) benches/peers/measure_all.py $(BENCH_OPTIONS)
+
+bench-report: ## write benches/REPORT.md, its charts and README's table from what bench-peers measured
+	target/peers/venv/bin/python benches/peers/report.py $(BENCH_OPTIONS)
 
 dist: $(STAMPS)/dist ## build wheels, sdist and npm tarballs, install each into an empty place and try it
 

@@ -24,7 +24,7 @@ Line = dict[str, object]
 
 def build_rust() -> str:
     """Build iris-bench, and tell where it lies."""
-    command = ["cargo", "build", "--release", "--locked", "-p", "iris-benches"]
+    command = ["cargo", "build", "--release", "--locked", "-p", "iris-benches", "--bin", "iris-bench"]
     command.append("--message-format=json-render-diagnostics")
     built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     if built.returncode != 0:
