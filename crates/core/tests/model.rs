@@ -6,22 +6,28 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use common::{DEADLINE, runtime};
+use common::views::{Kept, View, kept, views};
+use common::{DEADLINE, proptest_config};
 use iris_core::{
-    Behaviour, Context, ErrorKind, ExitReason, Failure, Flow, HISTORY_MAX, Incoming, Message, Payload, Pid,
-    Runtime, SpawnOptions,
+    Behaviour, Clock, Context, ErrorKind, ExitReason, Failure, Flow, HISTORY_MAX, ManualClock, Message,
+    Payload, Pid, Runtime, RuntimeOptions, SpawnOptions,
 };
 use proptest::prelude::*;
-use proptest::test_runner::{Config, FileFailurePersistence};
 
+/// How long a virtual actor stays without a message.
+const IDLE: Duration = Duration::from_millis(10);
 const NAMES: [&str; 3] = ["mail", "post", "/odd name"];
 
 /// One call. Numbers choose among the actors there were so far, dead ones included.
 #[derive(Clone, Debug)]
 enum Call {
-    Spawn { observed: bool, parent: Option<usize>, name: Option<usize> },
+    Spawn {
+        observed: bool,
+        parent: Option<usize>,
+        name: Option<usize>,
+    },
     Send(usize),
     Stop(usize),
     Crash(usize),
@@ -33,6 +39,9 @@ enum Call {
     Unregister(usize),
     Swap(usize),
     RollBack(usize, usize),
+    SpawnVirtual,
+    /// Time passes until every virtual actor that began has retired.
+    Idle,
 }
 
 fn calls() -> impl Strategy<Value = Vec<Call>> {
@@ -51,22 +60,18 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
         1 => name.prop_map(Call::Unregister),
         2 => actor.clone().prop_map(Call::Swap),
         1 => (actor, 0..4_usize).prop_map(|(actor, steps)| Call::RollBack(actor, steps)),
+        2 => Just(Call::SpawnVirtual),
+        1 => Just(Call::Idle),
     ];
     prop::collection::vec(call, 1..40)
-}
-
-/// What an observed actor keeps.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kept {
-    User,
-    Exit(Pid, &'static str),
-    Down(Pid, &'static str, u64),
 }
 
 /// The model of one actor.
 #[derive(Clone, Debug, Default)]
 struct Actor {
     observed: bool,
+    /// Of a virtual actor: whether its first message came.
+    begun: Option<bool>,
     alive: bool,
     parent: Option<Pid>,
     children: Vec<Pid>,
@@ -75,18 +80,6 @@ struct Actor {
     /// Version and tag of each behaviour kept.
     history: Vec<(u32, u64)>,
     kept: Vec<Kept>,
-}
-
-/// What can be seen of a live actor.
-#[derive(Debug, PartialEq, Eq)]
-struct View {
-    pid: Pid,
-    parent: Option<Pid>,
-    children: Vec<Pid>,
-    links: Vec<Pid>,
-    monitored_by: Vec<Pid>,
-    names: BTreeSet<String>,
-    version: u32,
 }
 
 /// A behaviour that answers with its tag and crashes when told to.
@@ -104,6 +97,7 @@ fn tagged(tag: u64) -> impl Behaviour {
 
 struct World {
     runtime: Runtime,
+    hand: ManualClock,
     /// In the order they were spawned.
     pids: Vec<Pid>,
     actors: BTreeMap<Pid, Actor>,
@@ -116,8 +110,10 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        let (clock, hand) = Clock::manual();
         Self {
-            runtime: runtime(),
+            runtime: Runtime::with_options(RuntimeOptions { clock, ..RuntimeOptions::default() }).unwrap(),
+            hand,
             pids: Vec::new(),
             actors: BTreeMap::new(),
             monitors: BTreeMap::new(),
@@ -151,6 +147,8 @@ impl World {
     fn make(&mut self, call: &Call) {
         match *call {
             Call::Spawn { observed, parent, name } => self.spawn(observed, parent, name),
+            Call::SpawnVirtual => self.spawn_virtual(),
+            Call::Idle => self.idle(),
             Call::Unregister(name) => self.unregister(NAMES[name]),
             Call::Demonitor(number) => self.demonitor(number),
             Call::Send(a) => self.on(a, Self::send),
@@ -200,6 +198,27 @@ impl World {
         self.pids.push(pid);
     }
 
+    fn spawn_virtual(&mut self) {
+        let tag = self.next_tag();
+        let options = SpawnOptions { idle_timeout: Some(IDLE), ..SpawnOptions::default() };
+        let pid = self.runtime.spawn(tagged(tag), options).unwrap();
+        let (begun, history) = (Some(false), vec![(1, tag)]);
+        self.actors.insert(pid, Actor { begun, alive: true, history, ..Actor::default() });
+        self.pids.push(pid);
+    }
+
+    fn idle(&mut self) {
+        for pid in self.pids.clone() {
+            if self.alive(pid) && self.actors[&pid].begun == Some(true) {
+                while self.runtime.is_alive(pid) {
+                    self.hand.advance(IDLE);
+                    std::thread::yield_now();
+                }
+                self.end(pid, "Normal");
+            }
+        }
+    }
+
     fn send(&mut self, pid: Pid) {
         if self.actors[&pid].observed {
             let sent = self.runtime.send(pid, b"x".into()).is_ok();
@@ -211,6 +230,8 @@ impl World {
         }
         let answer = self.runtime.ask_blocking(pid, b"who".into(), Some(DEADLINE));
         if self.alive(pid) {
+            let actor = self.actor(pid);
+            actor.begun = actor.begun.map(|_| true);
             let tag = self.actors[&pid].history.last().unwrap().1;
             assert_eq!(answer.unwrap().as_slice(), tag.to_le_bytes(), "{pid} runs another behaviour");
         } else {
@@ -373,25 +394,6 @@ impl World {
         .collect()
     }
 
-    fn actual(&self) -> Vec<View> {
-        let mut views: Vec<View> = self
-            .runtime
-            .tree()
-            .into_iter()
-            .map(|info| View {
-                pid: info.pid,
-                parent: info.parent,
-                children: info.children,
-                links: info.links,
-                monitored_by: info.monitored_by,
-                names: info.names.into_iter().collect(),
-                version: info.version,
-            })
-            .collect();
-        views.sort_by_key(|view| view.pid);
-        views
-    }
-
     /// Takes what the observed actors keep and adds it to what was seen of them.
     fn observe(&mut self) {
         for pid in self.pids.clone() {
@@ -421,7 +423,7 @@ impl World {
     }
 
     fn difference(&self) -> Option<String> {
-        let (expected, actual) = (self.expected(), self.actual());
+        let (expected, actual) = (self.expected(), views(&self.runtime));
         if expected != actual {
             return Some(format!("expected {expected:#?}, found {actual:#?}"));
         }
@@ -462,24 +464,8 @@ impl World {
     }
 }
 
-fn kept(incoming: &Incoming) -> Kept {
-    let Incoming::System(notice) = incoming else { return Kept::User };
-    let (pid, reason) = (notice.target_pid.unwrap(), notice.reason.as_ref().unwrap().name());
-    match notice.kind.name() {
-        "EXIT" => Kept::Exit(pid, reason),
-        "DOWN" => Kept::Down(pid, reason, notice.monitor.unwrap()),
-        other => panic!("nobody told {other}"),
-    }
-}
-
-fn config() -> Config {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(64);
-    let failure_persistence = Some(Box::new(FileFailurePersistence::Off) as _);
-    Config { cases, failure_persistence, ..Config::default() }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(proptest_config())]
 
     #[test]
     fn actors_do_what_the_model_does(calls in calls()) {

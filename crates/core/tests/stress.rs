@@ -14,13 +14,20 @@ use iris_core::{
     Payload, Pid, Restart, Runtime, RuntimeInfo, SpawnOptions, SupervisorOptions,
 };
 
-const SENDERS: usize = 4;
-const MESSAGES: u64 = 10_000;
+const SENDERS: usize = 8;
+/// Messages of all senders together that each policy is hammered with, unless `IRIS_STRESS_MESSAGES` says another number.
+const MESSAGES: u64 = 100_000;
 /// One in so many handled messages crashes its actor.
 const CRASH_EVERY: u64 = 50;
 /// Messages between two pauses of a sender, so that some are handled where most are refused.
 const BURST: u64 = 32;
 const ASKS: u64 = 300;
+
+/// Messages of each sender.
+fn messages() -> u64 {
+    let asked = std::env::var("IRIS_STRESS_MESSAGES").ok();
+    asked.map_or(MESSAGES, |asked| asked.parse().unwrap()) / SENDERS as u64
+}
 
 /// What one actor handled, whichever behaviour was in force.
 #[derive(Default)]
@@ -175,7 +182,7 @@ fn options(supervisor: Pid, overflow: Option<Overflow>) -> SpawnOptions {
     }
 }
 
-/// Four senders, an asker, a swapper and a crash now and then against one actor that stays.
+/// Eight senders, an asker, a swapper and a crash now and then against one actor that stays.
 fn hammer(what: &str, overflow: impl Fn(Pid) -> Option<Overflow>, loses: bool) {
     let runtime = runtime();
     let supervisor = patient_supervisor(&runtime);
@@ -187,7 +194,7 @@ fn hammer(what: &str, overflow: impl Fn(Pid) -> Option<Overflow>, loses: bool) {
     let accepted = std::thread::scope(|scope| {
         scope.spawn(|| swap_until(&runtime, || pid, &seen, &over));
         let asker = scope.spawn(|| ask_all(&runtime, || pid, &completed));
-        let accepted = send_all(&runtime, || pid, MESSAGES);
+        let accepted = send_all(&runtime, || pid, messages());
         asker.join().unwrap();
         over.store(true, Ordering::Relaxed);
         accepted
@@ -202,7 +209,7 @@ fn hammer(what: &str, overflow: impl Fn(Pid) -> Option<Overflow>, loses: bool) {
         if loses {
             assert!(handled <= accepted, "{what}: sender {sender} was heard more often than accepted");
         } else {
-            assert_eq!((handled, accepted), (MESSAGES, MESSAGES), "{what}: of sender {sender}");
+            assert_eq!((handled, accepted), (messages(), messages()), "{what}: of sender {sender}");
         }
     }
     assert!(runtime.is_alive(pid), "{what}: a restart in place keeps the pid");
@@ -258,7 +265,7 @@ fn replace(what: &str, overflow: Option<Overflow>) {
         scope.spawn(|| swap_until(&runtime, pid, &seen, &over));
         scope.spawn(|| {
             ask_all(&runtime, pid, &completed);
-            send_all(&runtime, pid, MESSAGES / 2);
+            send_all(&runtime, pid, messages() / 4);
             over.store(true, Ordering::Relaxed);
         });
         while !over.load(Ordering::Relaxed) {

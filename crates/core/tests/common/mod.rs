@@ -1,6 +1,8 @@
 //! What the suites share: runtimes, behaviours that count and collect, waits with a deadline.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each suite uses a part of it")]
 
+pub mod views;
+
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::Duration;
 
@@ -9,8 +11,17 @@ use iris_core::{
     SystemMessage, Waiter,
 };
 
+use proptest::test_runner::{Config, FileFailurePersistence};
+
 /// How long a test waits for anything: far longer than anything takes, so that a wait that ends here is a fault.
 pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// How many cases a property is tried with: `PROPTEST_CASES`, which `make deep` raises.
+pub fn proptest_config() -> Config {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(64);
+    let failure_persistence = Some(Box::new(FileFailurePersistence::Off) as _);
+    Config { cases, failure_persistence, ..Config::default() }
+}
 
 pub fn runtime() -> Runtime {
     Runtime::new().expect("a runtime")
