@@ -15,7 +15,6 @@ export VIRTUAL_ENV := $(CURDIR)/.venv
 export CARGO_TERM_PROGRESS_WHEN := never
 CARGO_FLAGS ?= --locked
 DEEP_CASES ?= 20000
-DEEP_MESSAGES ?= 10000000
 DEEP_ROUNDS ?= 5
 SOAK_SECONDS ?= 600
 # For bench-peers and bench-report: --quick is a smoke run, --fresh begins anew, names limit the run to those.
@@ -83,7 +82,7 @@ bench-report: ## write benches/REPORT.md, its charts and README's table from wha
 dist: $(STAMPS)/dist ## build wheels, sdist and npm tarballs, install each into an empty place and try it
 
 deep: setup build loom shuttle ## the long tests: every interleaving, many more generated cases, each suite again and again
-	PROPTEST_CASES=$(DEEP_CASES) IRIS_STRESS_MESSAGES=$(DEEP_MESSAGES) cargo test $(CARGO_FLAGS) --release -p iris-core --quiet
+	PROPTEST_CASES=$(DEEP_CASES) IRIS_DEEP=1 cargo test $(CARGO_FLAGS) --release -p iris-core --quiet
 	for round in {1..$(DEEP_ROUNDS)}; do \
 		cargo test $(CARGO_FLAGS) --release -p iris-core --quiet --tests; \
 		node_modules/.bin/jest --silent; \

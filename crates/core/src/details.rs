@@ -57,8 +57,8 @@ pub(crate) struct Details {
     pub(crate) monitoring: BTreeMap<u64, Pid>,
     /// Whoever else waits for the exit, by the id that takes it back.
     pub(crate) exit_hooks: BTreeMap<u64, ExitHook>,
-    pub(crate) names: Vec<String>,
-    pub(crate) paths: Vec<String>,
+    pub(crate) names: BTreeSet<String>,
+    pub(crate) paths: BTreeSet<String>,
     /// Children in the order they were spawned.
     pub(crate) children: BTreeMap<u64, Pid>,
     pub(crate) parent: Option<(Pid, u64)>,

@@ -53,9 +53,9 @@ pub struct ActorInfo {
     pub version: u32,
     /// Restarts in place so far.
     pub restarts: u32,
-    /// Its names.
+    /// Its names, sorted.
     pub names: Vec<String>,
-    /// Its paths.
+    /// Its paths, sorted.
     pub paths: Vec<String>,
     /// Whom it is linked to.
     pub links: Vec<Pid>,
@@ -134,8 +134,8 @@ impl Runtime {
         cell.look_at_details(pid, |details| {
             info.version = details.history.as_ref().map_or(1, |history| history.version());
             info.restarts = details.restarts;
-            info.names.clone_from(&details.names);
-            info.paths.clone_from(&details.paths);
+            info.names = details.names.iter().cloned().collect();
+            info.paths = details.paths.iter().cloned().collect();
             info.links = details.links.iter().copied().collect();
             info.monitored_by = details.monitors.values().copied().collect();
             info.parent = details.parent.map(|(parent, _)| parent);

@@ -17,9 +17,7 @@ impl Runtime {
         let cell = self.shared().cell(pid)?;
         let registered = cell.with_details(pid, |details| {
             self.shared().names.insert(name, pid)?;
-            if !details.names.iter().any(|known| known == name) {
-                details.names.push(name.to_owned());
-            }
+            details.names.insert(name.to_owned());
             Ok(())
         });
         registered.unwrap_or_else(|| Err(Error::no_process(pid)))
@@ -30,7 +28,7 @@ impl Runtime {
         let Some(pid) = self.whereis(name) else { return false };
         let Some(cell) = self.shared().table.get(pid) else { return false };
         cell.look_at_details(pid, |details| {
-            details.names.retain(|known| known != name);
+            details.names.remove(name);
             self.shared().names.remove(name, pid)
         })
         .unwrap_or(false)
@@ -53,9 +51,7 @@ impl Runtime {
         let cell = self.shared().cell(pid)?;
         let registered = cell.with_details(pid, |details| {
             self.shared().paths.register(&path, pid)?;
-            if !details.paths.contains(&path) {
-                details.paths.push(path);
-            }
+            details.paths.insert(path);
             Ok(())
         });
         registered.unwrap_or_else(|| Err(Error::no_process(pid)))
@@ -67,7 +63,7 @@ impl Runtime {
         let Some(pid) = self.whereis_path(&path) else { return false };
         let Some(cell) = self.shared().table.get(pid) else { return false };
         cell.look_at_details(pid, |details| {
-            details.paths.retain(|known| *known != path);
+            details.paths.remove(&path);
             self.shared().paths.remove(&path, pid)
         })
         .unwrap_or(false)

@@ -106,8 +106,8 @@ impl Runtime {
         self.shared.try_send(pid, payload)
     }
 
-    /// Sends, and waits for room where the mailbox is full under the `block` policy. Within a handler it does not
-    /// wait but is refused, since the wait could be for itself.
+    /// Sends, and waits for room where the mailbox is full under the `block` policy. Within a handler, and to the actor
+    /// that sends, it does not wait but is refused, since the wait could be for itself.
     ///
     /// # Errors
     /// Gives the payload back with the reason it was refused.
@@ -116,7 +116,7 @@ impl Runtime {
         loop {
             match self.shared.try_send(pid, payload) {
                 Err(SendError { refusal: Refusal::WouldBlock, payload: back }) => {
-                    if self.is_in_handler() {
+                    if self.is_in_handler() || context::current() == Some(pid) {
                         return Err(self.give_up(pid, back));
                     }
                     self.shared.wait_for_room(pid, Duration::MAX);

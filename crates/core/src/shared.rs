@@ -224,14 +224,17 @@ impl Shared {
         if cell.has(flag::REMOTE) {
             return self.deliver_remotely(cell, pid, message);
         }
-        if cell.has(flag::VIRTUAL) {
-            self.arm_idle_timer(cell, pid);
-        }
-        if cell.has(flag::BOUNDED) {
+        let begins = cell.has(flag::VIRTUAL);
+        let delivered = if cell.has(flag::BOUNDED) {
             self.deliver_bounded(pid, message)
         } else {
             self.push(cell, pid, message)
+        };
+        // Not before: a short time-out could be over before the first message is there.
+        if begins && delivered.is_ok() {
+            self.arm_idle_timer(cell, pid);
         }
+        delivered
     }
 
     fn deliver_remotely(&self, cell: &Cell, pid: Pid, message: Message) -> Result<(), (Refusal, Message)> {
@@ -305,16 +308,17 @@ impl Shared {
         Ok(())
     }
 
+    /// Under the lock that the actor ends under: whoever ends it finds the timer and takes it back.
     fn arm_idle_timer(&self, cell: &Cell, pid: Pid) {
-        let timeout = cell.look_at_details(pid, |details| {
-            cell.lower(flag::VIRTUAL);
-            details.idle_timeout
+        cell.look_at_details(pid, |details| {
+            if let Some(timeout) = details.idle_timeout
+                && cell.has(flag::VIRTUAL)
+            {
+                cell.lower(flag::VIRTUAL);
+                cell.raise(flag::TIMERS);
+                self.timing.check_idle(self, pid, timeout, cell.taken.load(Ordering::Relaxed));
+            }
         });
-        let timeout = timeout.flatten();
-        if let Some(timeout) = timeout {
-            cell.raise(flag::TIMERS);
-            self.timing.check_idle(self, pid, timeout, cell.taken.load(Ordering::Relaxed));
-        }
     }
 
     // Signals

@@ -8,15 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{DEADLINE, runtime};
+use common::{DEADLINE, runtime, scaled};
 use iris_core::{
     AskOptions, Backoff, Behaviour, Bounds, ChildSpec, Context, ExitReason, Failure, Flow, Message, Overflow,
     Payload, Pid, Restart, Runtime, RuntimeInfo, SpawnOptions, SupervisorOptions,
 };
 
 const SENDERS: usize = 8;
-/// Messages of all senders together that each policy is hammered with, unless `IRIS_STRESS_MESSAGES` says another number.
-const MESSAGES: u64 = 100_000;
 /// One in so many handled messages crashes its actor.
 const CRASH_EVERY: u64 = 50;
 /// Messages between two pauses of a sender, so that some are handled where most are refused.
@@ -25,8 +23,7 @@ const ASKS: u64 = 300;
 
 /// Messages of each sender.
 fn messages() -> u64 {
-    let asked = std::env::var("IRIS_STRESS_MESSAGES").ok();
-    asked.map_or(MESSAGES, |asked| asked.parse().unwrap()) / SENDERS as u64
+    (scaled(100_000, 10_000_000) / SENDERS) as u64
 }
 
 /// What one actor handled, whichever behaviour was in force.
@@ -109,11 +106,14 @@ fn dropped(stats: &RuntimeInfo) -> u64 {
     stats.dropped.iter().map(|(_, count)| count).sum()
 }
 
-/// Waits until nothing is queued and everything sent is accounted for.
+/// Waits until nothing is queued and everything sent is accounted for, as long as there is progress.
 fn settled(runtime: &Runtime, handled: impl Fn() -> u64, what: &str) -> RuntimeInfo {
-    let until = Instant::now() + DEADLINE;
+    let (mut until, mut before) = (Instant::now() + DEADLINE, 0);
     loop {
         let stats = runtime.stats();
+        if std::mem::replace(&mut before, stats.handled) != stats.handled {
+            until = Instant::now() + DEADLINE;
+        }
         if stats.queued == 0 && stats.sent == stats.handled + dropped(&stats) && stats.handled == handled() {
             return stats;
         }

@@ -4,17 +4,22 @@
 pub mod views;
 
 use std::sync::{Arc, Condvar, Mutex, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use iris_core::{
-    Behaviour, Context, ExitReason, Failure, Flow, Incoming, Message, Pid, PullMailbox, Received, Runtime,
-    SystemMessage, Waiter,
+    Behaviour, Context, ErrorKind, ExitReason, Failure, Flow, Incoming, Message, Pid, PullMailbox, Received,
+    Runtime, SpawnOptions, SystemMessage, Waiter,
 };
 
 use proptest::test_runner::{Config, FileFailurePersistence};
 
 /// How long a test waits for anything: far longer than anything takes, so that a wait that ends here is a fault.
 pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// How much a test does: little in `make test`, much in `make deep`, which sets `IRIS_DEEP`.
+pub fn scaled(little: usize, much: usize) -> usize {
+    if std::env::var_os("IRIS_DEEP").is_some() { much } else { little }
+}
 
 /// How many cases a property is tried with: `PROPTEST_CASES`, which `make deep` raises.
 pub fn proptest_config() -> Config {
@@ -81,6 +86,11 @@ impl Gate {
         self.0.1.notify_all();
         let (_guard, timeout) = self.0.1.wait_timeout_while(guard, DEADLINE, |state| !state.0).unwrap();
         assert!(!timeout.timed_out(), "nobody opened the gate");
+    }
+
+    /// How many ever came to it.
+    pub fn inside(&self) -> usize {
+        self.0.0.lock().unwrap().1
     }
 
     pub fn wait_for_one_inside(&self) {
@@ -178,4 +188,26 @@ pub fn notice(incoming: &Incoming) -> &SystemMessage {
         Incoming::User(message) => panic!("a message instead of a notice: {message:?}"),
         Incoming::System(message) => message,
     }
+}
+
+pub fn plain() -> SpawnOptions {
+    SpawnOptions::default()
+}
+
+/// An actor of no interest.
+pub fn spawn(runtime: &Runtime) -> Pid {
+    runtime.spawn(collector().0, plain()).unwrap()
+}
+
+/// Waits until it is so.
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + DEADLINE;
+    while !is_so() {
+        assert!(Instant::now() < until, "not in time: {what}");
+        std::thread::yield_now();
+    }
+}
+
+pub fn kind<T: std::fmt::Debug>(outcome: iris_core::Result<T>) -> ErrorKind {
+    outcome.unwrap_err().kind()
 }

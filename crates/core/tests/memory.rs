@@ -1,0 +1,139 @@
+//! Memory: what was used is given back. Rounds of everything that comes and goes, and the resident memory between them.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::trivially_copy_pass_by_ref, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{DEADLINE, counter, eventually, fragile, plain, runtime, scaled, spawn};
+use iris_core::{Backoff, Bounds, ChildSpec, Overflow, Restart, Runtime, SpawnOptions, SupervisorOptions};
+
+// In `make deep` all rounds together are 10^7 messages of each kind, 10^6 actors, 10^5 swaps and crashes, 9 * 10^4 timers
+// and 10^3 runtimes.
+
+/// Rounds before the first look, in which allocators and tables find their size.
+const WARM_UP: usize = 3;
+/// Rounds that are looked at.
+const ROUNDS: usize = 6;
+/// Most that the resident memory may rise by from round to round.
+const SLOPE_MAX: i64 = 1024 * 1024;
+
+/// Resident memory in bytes, without what the allocator merely keeps.
+fn resident() -> i64 {
+    // SAFETY: gives free memory back to the system, at any time.
+    unsafe { libc::malloc_trim(0) };
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: i64 = status.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4096
+}
+
+/// The slope of the least squares' line through the rounds.
+fn slope(seen: &[i64]) -> i64 {
+    // Twice the distance from the middle round: the distances' sum is 0.
+    let distances = (1 - seen.len().cast_signed() as i64..).step_by(2);
+    let (above, below) = seen.iter().zip(distances).fold((0, 0), |(above, below), (seen, distance)| {
+        (above + distance * seen, below + distance * distance)
+    });
+    2 * above / below
+}
+
+fn stays(what: &str, mut round: impl FnMut()) {
+    for _ in 0..WARM_UP {
+        round();
+    }
+    let seen: Vec<i64> = (0..ROUNDS)
+        .map(|_| {
+            round();
+            resident()
+        })
+        .collect();
+    let slope = slope(&seen);
+    assert!(slope < SLOPE_MAX, "{what}: the memory rises by {slope} bytes a round: {seen:?}");
+}
+
+fn messages(runtime: &Runtime, options: SpawnOptions) {
+    let (behaviour, handled) = counter();
+    let pid = runtime.spawn(behaviour, options).unwrap();
+    let count = scaled(50_000, 1_200_000);
+    for number in 0..count {
+        // Some lie in the message itself, some beside it.
+        runtime.send(pid, vec![7; if number % 10 == 0 { 100 } else { 8 }].into()).unwrap();
+    }
+    handled.wait_for(count);
+    assert!(runtime.stop(pid) && runtime.join(pid, Some(DEADLINE)));
+}
+
+fn actors(runtime: &Runtime) {
+    let (batch, batches) = (1_000, scaled(5, 112));
+    for _ in 0..batches {
+        let pids: Vec<_> = (0..batch).map(|_| spawn(runtime)).collect();
+        for pid in &pids {
+            runtime.register(&format!("name of {pid}"), *pid).unwrap();
+            runtime.monitor(*pid, pids[0]).unwrap();
+        }
+        assert!(pids.iter().all(|pid| runtime.stop(*pid)));
+    }
+    eventually("all have ended", || runtime.live_actors() == 0);
+}
+
+fn swaps(runtime: &Runtime) {
+    let pid = spawn(runtime);
+    for _ in 0..scaled(5_000, 11_200) {
+        runtime.hot_swap(pid, Arc::new(counter().0)).unwrap();
+    }
+    assert!(runtime.stop(pid) && runtime.join(pid, Some(DEADLINE)));
+}
+
+fn crashes(runtime: &Runtime) {
+    let backoff = Backoff::new(Duration::ZERO, Duration::ZERO).unwrap();
+    let options = SupervisorOptions { intensity: u32::MAX, backoff, ..SupervisorOptions::default() };
+    let supervisor = runtime.spawn_supervisor(options).unwrap();
+    let spec = Some(ChildSpec { supervisor, restart: Restart::Permanent });
+    let pid = runtime.spawn(fragile().0, SpawnOptions { supervisor: spec, ..plain() }).unwrap();
+    let before = runtime.stats().restarted;
+    let count = scaled(2_000, 11_200);
+    for _ in 0..count {
+        runtime.send(pid, b"crash".into()).unwrap();
+    }
+    eventually("all restarts", || runtime.stats().restarted == before + count as u64);
+    assert!(runtime.stop(supervisor) && runtime.join(supervisor, Some(DEADLINE)));
+}
+
+fn timers(runtime: &Runtime) {
+    let pid = spawn(runtime);
+    let set: Vec<u64> =
+        (0..10_000).map(|delay| runtime.send_after(pid, 60_000 + delay, b"x".into()).unwrap()).collect();
+    assert!(set.iter().step_by(2).all(|timer| runtime.cancel_timer(*timer)));
+    assert!(runtime.stop(pid) && runtime.join(pid, Some(DEADLINE)));
+    eventually("no timer is left", || runtime.stats().timers == 0);
+}
+
+fn runtimes() {
+    for _ in 0..scaled(20, 112) {
+        let runtime = runtime();
+        let (behaviour, handled) = counter();
+        let pid = runtime.spawn(behaviour, plain()).unwrap();
+        runtime.send(pid, b"x".into()).unwrap();
+        runtime.send_interval(pid, 60_000, b"x".into()).unwrap();
+        handled.wait_for(1);
+        assert!(runtime.shutdown(DEADLINE).unfinished.is_empty());
+    }
+}
+
+/// One test: what runs beside would be measured, too.
+#[test]
+fn memory_returns() {
+    let runtime = runtime();
+    let bounded = |overflow| SpawnOptions { bounds: Some(Bounds::messages(100)), overflow, ..plain() };
+    stays("messages", || messages(&runtime, plain()));
+    stays("messages that wait for room", || messages(&runtime, bounded(Overflow::Block)));
+    stays("messages that spill", || messages(&runtime, bounded(Overflow::Spill(None))));
+    stays("actors", || actors(&runtime));
+    stays("swaps", || swaps(&runtime));
+    stays("crashes", || crashes(&runtime));
+    stays("timers", || timers(&runtime));
+    stays("runtimes", runtimes);
+}
