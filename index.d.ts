@@ -179,6 +179,38 @@ export interface ObservedMessage {
   system: SystemMessage | null
 }
 
+/** How a runtime is a node: set by the first call that needs one, and the same from then on. */
+export interface NodeOptions {
+  /** The node's name, by which others know it again; without one it has a new name with every start. */
+  name?: string
+  /** Seconds that a connection, a look-up or a sign of life may take; 5 by default. */
+  timeout?: number
+  /** How often this node says that it lives; 1000 by default. One that is silent for three is gone. */
+  heartbeatMs?: number
+  /** The longest message that this node takes, in bytes; 1 MiB by default. */
+  payloadMax?: number
+  /** Bytes of messages from one node that may be under way or wait here; 16 MiB by default. */
+  window?: number
+  /**
+   * A directory with `ca.pem`, `NAME.pem` and `NAME.key`, as {@link devCerts} makes them: every connection is TLS, and both sides
+   * prove their names.
+   */
+  certificates?: string
+  /** Use addresses that others can reach without TLS. */
+  insecure?: boolean
+}
+
+/** A look at a node. */
+export interface NodeInfo {
+  name: string
+  /** Where it listens. */
+  addresses: string[]
+  /** The names of the nodes it is connected with. */
+  nodes: string[]
+  /** Connections that were refused so far. */
+  refused: number
+}
+
 /** An actor and its path. */
 export interface PathEntry {
   path: string
@@ -489,6 +521,41 @@ export declare class NodeRuntime implements AsyncDisposable {
   /** The actors one level below a path, sorted. */
   listChildrenDirect(prefix: string): PathEntry[]
 
+  // Other nodes: what is sent to a remote actor looks like any send
+
+  /**
+   * Listens for other nodes at `host:port`; port 0 takes a free one.
+   *
+   * @returns the address really bound.
+   * @throws `ListenFailed`, `NotPermitted` for an address that others can reach without TLS, `InvalidArgument`
+   */
+  listen(address: string, options?: NodeOptions): string
+  /** Makes this runtime a node without listening; needed only for other options than the defaults. @throws `InvalidArgument` */
+  startMesh(options?: NodeOptions): void
+  /**
+   * Looks for the actor that has a name at another node. What is found is a pid of this runtime that stands for it, the same
+   * for the same actor: a proxy. `null`: nobody has the name there, or the node cannot be reached.
+   *
+   * @example
+   * const pid = await rt.resolveRemote('127.0.0.1:9000', 'mail')
+   * if (pid !== null) rt.send(pid, 'hello')
+   */
+  resolveRemote(address: string, name: string): Promise<Pid | null>
+  /**
+   * Sends to an actor of another node, by its proxy or by the pid it has there. What is sent before the node answers waits
+   * for it; what the node does not get, or take, is a dead letter. False: the node takes no more now, or the actor ended.
+   */
+  sendRemote(address: string, pid: Pid, data: Data): boolean
+  /**
+   * The proxy of an actor of another node. It exits when that actor or its node is gone, at the latest three heartbeats later:
+   * links, monitors and supervisors are told. Rejects with `NodeDown` or `NoProcess`.
+   */
+  monitorRemote(address: string, pid: Pid): Promise<Pid>
+  /** Whether a node answers at this address. */
+  isNodeUp(address: string): Promise<boolean>
+  /** A look at this node; `null` where the runtime is none. */
+  meshInfo(): NodeInfo | null
+
   // Links and monitors
 
   /** Links two actors: each learns of the other's end by an EXIT notice. @throws `NoProcess` */
@@ -640,6 +707,12 @@ export declare class NodeRuntime implements AsyncDisposable {
  * rt.sendBuffer(pid, id)
  */
 export declare function allocateBuffer(size: number): AllocatedBuffer
+
+/**
+ * Writes certificates for development: an authority of one's own (`ca.pem`, `ca.key`), made where the directory has none, and
+ * `NAME.pem` and `NAME.key` for each node. Whoever can read `ca.key` can be any node. @throws `InvalidArgument`, `NotPermitted`
+ */
+export declare function devCerts(directory: string, names: string[]): void
 
 /** The version of the product. */
 export declare function version(): string

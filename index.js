@@ -6,6 +6,7 @@ const { Native } = require('./js/binding.js')
 const { allocateBuffer } = require('./js/buffers.js')
 const { ErrorCode, IrisError } = require('./js/errors.js')
 const { Mailbox } = require('./js/mailbox.js')
+const { devCerts } = require('./js/mesh.js')
 const { NodeRuntime } = require('./js/runtime.js')
 const { SystemMessage } = require('./js/system-message.js')
 
@@ -14,4 +15,14 @@ function version() {
   return Native.version()
 }
 
-module.exports = { ActorRef, ErrorCode, IrisError, Mailbox, NodeRuntime, SystemMessage, allocateBuffer, version }
+module.exports = {
+  ActorRef,
+  ErrorCode,
+  IrisError,
+  Mailbox,
+  NodeRuntime,
+  SystemMessage,
+  allocateBuffer,
+  devCerts,
+  version,
+}

@@ -35,6 +35,26 @@ class Asks {
     })
   }
 
+  /** A call to another node: `begin(number)` starts it, and it is answered as an ask is. It keeps the process meanwhile. */
+  async call(begin) {
+    const core = this.#core
+    core.checkOpen()
+    core.beginCall()
+    try {
+      return await new Promise((resolve, reject) => {
+        const number = this.#open.add({ resolve, reject, signal: undefined, abort: undefined })
+        try {
+          begin(number)
+        } catch (error) {
+          this.#open.take(number)
+          throw error
+        }
+      })
+    } finally {
+      core.endCall()
+    }
+  }
+
   #read(pid, options) {
     const core = this.#core
     core.checkOpen()

@@ -16,6 +16,8 @@ const { Tickets } = require('./waiting.js')
 class Core {
   #held = false
   #settling = false
+  /** Calls to other nodes that are under way. */
+  #calls = 0
 
   constructor(logger) {
     const parts = []
@@ -62,13 +64,28 @@ class Core {
     this.native.hold(true)
   }
 
+  beginCall() {
+    this.#calls++
+    this.hold()
+  }
+
+  endCall() {
+    this.#calls--
+    this.settleHold()
+  }
+
+  /** Whether there is a reason to keep the process. */
+  #isBusy() {
+    return this.#calls > 0 || this.native.liveActors() > 0
+  }
+
   /** Looks whether anything still keeps the process alive, once, after what is being done now. */
   settleHold() {
     if (!this.#held || this.#settling) return
     this.#settling = true
     queueMicrotask(() => {
       this.#settling = false
-      if (this.closing !== undefined || !this.#held || this.native.liveActors() > 0) return
+      if (this.closing !== undefined || !this.#held || this.#isBusy()) return
       this.#held = false
       this.native.hold(false)
     })
@@ -78,7 +95,7 @@ class Core {
     this.keepsAlive = yes
     if (this.closing !== undefined) return
     if (yes) {
-      if (this.native.liveActors() > 0) this.hold()
+      if (this.#isBusy()) this.hold()
     } else if (this.#held) {
       this.#held = false
       this.native.hold(false)

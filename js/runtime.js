@@ -10,6 +10,7 @@ const f = require('./frame.js')
 const { addMethods } = require('./groups.js')
 const { inspection } = require('./inspect.js')
 const { core } = require('./key.js')
+const { mesh } = require('./mesh.js')
 const { names } = require('./names.js')
 const { observed } = require('./observed.js')
 const { supervision } = require('./supervision.js')
@@ -225,6 +226,6 @@ class NodeRuntime {
   }
 }
 
-addMethods(NodeRuntime, names, timers, buffers, supervision, observed, inspection)
+addMethods(NodeRuntime, names, mesh, timers, buffers, supervision, observed, inspection)
 
 module.exports = { NodeRuntime }

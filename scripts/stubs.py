@@ -20,7 +20,8 @@ AIM = Path(__file__).resolve().parent.parent / "python" / "iris" / "_iris.pyi"
 
 HEAD = '''"""The native module. Written by `make generate` from the extension and scripts/stubs.py: do not edit."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from os import PathLike
 from types import GenericAlias
 from typing import Any, Generic, Self, TypeAlias, final
 
@@ -47,20 +48,25 @@ CLASSES = {
 PARAMETERS = {
     "a": "int",
     "ActorRef.data": "_M",
+    "addr": "str",
     "b": "int",
     "backoff": "tuple[float, float]",
     "budget": "int",
     "buffer_id": "int",
     "capacity": "int",
+    "certificates": "str | PathLike[str] | None",
     "contextvars": "bool",
     "data": "Buffer",
     "delay_ms": "int",
+    "directory": "str | PathLike[str]",
     "factory": "Callable[[], int]",
     "future": "Awaitable[None]",
     "gil_pool_size": "int",
     "handler": "_Handler",
+    "heartbeat_ms": "int | None",
     "id": "int",
     "idle_timeout_ms": "int | None",
+    "insecure": "bool | None",
     "intensity": "int",
     "interval_ms": "int",
     "kind": "str",
@@ -72,9 +78,11 @@ PARAMETERS = {
     "messages": "Iterable[Buffer]",
     "monitor": "int",
     "name": "str",
+    "names": "Sequence[str]",
     "new_handler": "_Handler | _PullFunction",
     "parent": "int",
     "path": "str",
+    "payload_max": "int | None",
     "period": "float",
     "pid": "int",
     "policy": "str",
@@ -83,6 +91,7 @@ PARAMETERS = {
     "restart": "str",
     "Runtime.child_pids.supervisor": "int | None",
     "Runtime.children_count.supervisor": "int | None",
+    "Runtime.listen.name": "str | None",
     "Runtime.listen_dead_letters.pid": "int | None",
     "Runtime.shutdown.timeout": "float",
     "Runtime.spawn_child_with_mailbox.handler": "_PullFunction",
@@ -90,6 +99,7 @@ PARAMETERS = {
     "Runtime.spawn_with_mailbox.handler": "_PullFunction",
     "Runtime.start_child.name": "str | None",
     "Runtime.start_child.path": "str | None",
+    "Runtime.start_mesh.name": "str | None",
     "size": "int",
     "steps": "int",
     "strategy": "str",
@@ -98,6 +108,7 @@ PARAMETERS = {
     "target": "int | None",
     "timeout": "float | None",
     "watcher": "int | None",
+    "window": "int | None",
     "workers": "int",
 }
 
@@ -105,6 +116,7 @@ PARAMETERS = {
 RESULTS = {
     "version": "str",
     "allocate_buffer": "tuple[int, memoryview, int]",
+    "dev_certs": "None",
     "_error_kinds": "list[str]",
     "_exit": "None",
     "_forked": "None",
@@ -197,6 +209,13 @@ RESULTS = {
     "Runtime.tree": "list[dict[str, Any]]",
     "Runtime.dead_letters": "dict[str, int]",
     "Runtime.listen_dead_letters": "None",
+    "Runtime.listen": "str",
+    "Runtime.start_mesh": "None",
+    "Runtime.resolve_remote": "int | None",
+    "Runtime.send_remote": "bool",
+    "Runtime.monitor_remote": "int",
+    "Runtime.is_node_up": "bool",
+    "Runtime.mesh_info": "dict[str, Any] | None",
 }
 
 #: Methods of the language, written as they are: their signatures say nothing.

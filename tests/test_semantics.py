@@ -1,4 +1,4 @@
-"""What the documents name exists: the tests of docs/semantics.md, the constants and values of docs/operating.md."""
+"""What the documents name exists: the tests of semantics.md and security.md, the constants and values of operating.md."""
 
 import re
 from functools import cache
@@ -6,6 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SEMANTICS = "docs/semantics.md"
+SECURITY = "docs/security.md"
 OPERATING = "docs/operating.md"
 GUARANTEES = 7
 FOLDERS = (
@@ -52,7 +53,7 @@ def has_test(path: Path, name: str) -> bool:
 
 def test_every_test_that_is_named_exists() -> None:
     missing = []
-    for file, name in REFERENCE.findall(text(ROOT / SEMANTICS)):
+    for file, name in REFERENCE.findall(text(ROOT / SEMANTICS) + text(ROOT / SECURITY)):
         paths = [path for folder in FOLDERS if (path := ROOT / folder / file).is_file()]
         if sum(has_test(path, name) for path in paths) != 1:
             missing.append(f"{file}::{name}")

@@ -14,7 +14,7 @@ import atexit as _atexit
 import os as _os
 
 from iris import _iris
-from iris._iris import ActorRef, AsyncMailbox, Mailbox, PySystemMessage, allocate_buffer, version
+from iris._iris import ActorRef, AsyncMailbox, Mailbox, PySystemMessage, allocate_buffer, dev_certs, version
 from iris.errors import (
     AskFailedError,
     AskTimeoutError,
@@ -69,6 +69,7 @@ __all__ = [
     "WouldDeadlockError",
     "WrongActorKindError",
     "allocate_buffer",
+    "dev_certs",
     "version",
 ]
 
@@ -131,6 +132,30 @@ class Runtime(_iris.Runtime):
         import asyncio
 
         await asyncio.get_running_loop().run_in_executor(None, self.close)
+
+    async def resolve_remote_py(self, addr: str, name: str) -> int | None:
+        """Look for the actor that has a name at another node, as `resolve_remote`, while the event loop goes on.
+
+        Args:
+            addr: `"host:port"`.
+            name: the name it has there.
+
+        Returns:
+            A proxy, or `None`.
+
+        Example:
+            >>> import asyncio, iris
+            >>> async def main():
+            ...     async with iris.Runtime() as there, iris.Runtime() as here:
+            ...         there.register("shout", there.spawn(bytes.upper))
+            ...         address = there.listen("127.0.0.1:0")
+            ...         return await here.ask(await here.resolve_remote_py(address, "shout"), b"hello")
+            >>> asyncio.run(main())
+            b'HELLO'
+        """
+        import asyncio
+
+        return await asyncio.get_running_loop().run_in_executor(None, self.resolve_remote, addr, name)
 
     def selective_recv(
         self,

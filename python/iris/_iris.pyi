@@ -1,6 +1,7 @@
 """The native module. Written by `make generate` from the extension and scripts/stubs.py: do not edit."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from os import PathLike
 from types import GenericAlias
 from typing import Any, Generic, Self, TypeAlias, final
 
@@ -13,18 +14,8 @@ _Matcher: TypeAlias = Callable[[_Message], object]
 _Handler: TypeAlias = Callable[[bytes], object]
 _PullFunction: TypeAlias = Callable[[Mailbox], object] | Callable[[AsyncMailbox], Coroutine[Any, Any, object]]
 
-__all__ = [
-    "ActorRef",
-    "AsyncMailbox",
-    "Mailbox",
-    "PySystemMessage",
-    "Runtime",
-    "_error_kinds",
-    "_exit",
-    "_forked",
-    "allocate_buffer",
-    "version",
-]
+
+__all__ = ["ActorRef", "AsyncMailbox", "Mailbox", "PySystemMessage", "Runtime", "_error_kinds", "_exit", "_forked", "allocate_buffer", "dev_certs", "version"]
 
 def version() -> str:
     """The version of the product."""
@@ -46,6 +37,22 @@ def allocate_buffer(size: int) -> tuple[int, memoryview, int]:
         >>> with iris.Runtime() as rt:
         ...     rt.send_buffer(rt.spawn_observed_handler(), buffer_id)
         True
+    """
+
+def dev_certs(directory: str | PathLike[str], names: Sequence[str]) -> None:
+    """Write certificates for development: an authority of one's own (`ca.pem`, `ca.key`), made where the directory has none, and
+    `NAME.pem` and `NAME.key` for each node. Whoever can read `ca.key` can be any node.
+
+    Example:
+        >>> import iris, tempfile
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     iris.dev_certs(directory, ["one", "other"])
+        ...     with iris.Runtime() as there, iris.Runtime() as here:
+        ...         there.register("shout", there.spawn(bytes.upper))
+        ...         address = there.listen("127.0.0.1:0", name="one", certificates=directory)
+        ...         here.start_mesh(name="other", certificates=directory)
+        ...         here.ask_blocking(here.resolve_remote(address, "shout"), b"hello")
+        b'HELLO'
     """
 
 def _error_kinds() -> list[str]:
@@ -224,6 +231,7 @@ class AsyncMailbox:
         """Answer the ask that `message` came with; see `Mailbox.reply`."""
 
     def __aiter__(self) -> Self: ...
+
     def __anext__(self) -> Awaitable[_Message]: ...
 
 @final
@@ -260,7 +268,9 @@ class ActorRef(Generic[_M]):
         """Whether the actor takes messages. As `Runtime.is_alive`."""
 
     def __hash__(self) -> int: ...
+
     def __eq__(self, other: object, /) -> bool: ...
+
     def __class_getitem__(cls, key: Any) -> GenericAlias: ...
 
 @disjoint_base
@@ -268,6 +278,7 @@ class Runtime:
     """The native methods of `iris.Runtime`."""
 
     def __new__(cls, *, contextvars: bool = False) -> Self: ...
+
     def spawn(self, handler: _Handler, budget: int = 100, release_gil: bool = False) -> int:
         """Spawn a push actor: `handler(message)` is called once per message. Returns at once.
 
@@ -305,9 +316,7 @@ class Runtime:
             The actor's pid.
         """
 
-    def spawn_child(
-        self, parent: int, handler: _Handler, budget: int = 100, release_gil: bool = False
-    ) -> int:
+    def spawn_child(self, parent: int, handler: _Handler, budget: int = 100, release_gil: bool = False) -> int:
         """Spawn a push actor that ends when its parent ends, before it. As `spawn`.
 
         Raises:
@@ -321,9 +330,7 @@ class Runtime:
             NoProcessError: no such parent.
         """
 
-    def spawn_child_pool(
-        self, parent: int, handler: _Handler, workers: int, budget: int = 100, release_gil: bool = False
-    ) -> list[int]:
+    def spawn_child_pool(self, parent: int, handler: _Handler, workers: int, budget: int = 100, release_gil: bool = False) -> list[int]:
         """Spawn several push actors with one handler that end when their parent ends.
 
         Args:
@@ -333,9 +340,7 @@ class Runtime:
             Their pids.
         """
 
-    def spawn_py_handler_bounded(
-        self, handler: _Handler, budget: int, capacity: int, release_gil: bool = False
-    ) -> int:
+    def spawn_py_handler_bounded(self, handler: _Handler, budget: int, capacity: int, release_gil: bool = False) -> int:
         """Spawn a push actor with a bounded mailbox. Beyond `capacity` messages a send returns False, until
         `set_overflow_policy` says otherwise.
 
@@ -548,9 +553,7 @@ class Runtime:
             WrongActorKindError: the actor has a handler.
         """
 
-    def selective_recv_blocking(
-        self, pid: int, matcher: _Matcher, timeout: float | None = None
-    ) -> _Message | None:
+    def selective_recv_blocking(self, pid: int, matcher: _Matcher, timeout: float | None = None) -> _Message | None:
         """Take the first message of an observed actor for which `matcher(message)` is true, waiting for one. The others keep
         their order. Blocks this thread and lets other Python threads run; Ctrl-C works.
 
@@ -774,23 +777,14 @@ class Runtime:
             NoSupervisorError: the path has none.
         """
 
-    def path_supervise_with_factory(
-        self, path: str, pid: int, factory: Callable[[], int], strategy: str
-    ) -> None:
+    def path_supervise_with_factory(self, path: str, pid: int, factory: Callable[[], int], strategy: str) -> None:
         """As `supervise_with_factory`, under a path's supervisor.
 
         Raises:
             NoSupervisorError: the path has none.
         """
 
-    def spawn_supervisor(
-        self,
-        strategy: str = "one_for_one",
-        intensity: int = 3,
-        period: float = 5.0,
-        backoff: tuple[float, float] = ...,
-        supervisor: int | None = None,
-    ) -> int:
+    def spawn_supervisor(self, strategy: str = "one_for_one", intensity: int = 3, period: float = 5.0, backoff: tuple[float, float] = ..., supervisor: int | None = None) -> int:
         """Start a supervisor as OTP has them.
 
         Args:
@@ -804,17 +798,7 @@ class Runtime:
             Its pid, for `start_child` and `child_pids`; `stop` ends it and its children.
         """
 
-    def start_child(
-        self,
-        supervisor: int,
-        make_handler: Callable[[], _Handler | _PullFunction],
-        *,
-        restart: str = "permanent",
-        budget: int = 100,
-        name: str | None = None,
-        path: str | None = None,
-        kind: str = "push",
-    ) -> int:
+    def start_child(self, supervisor: int, make_handler: Callable[[], _Handler | _PullFunction], *, restart: str = "permanent", budget: int = 100, name: str | None = None, path: str | None = None, kind: str = "push") -> int:
         """Start an actor that a supervisor restarts in place: pid, name, path and waiting messages stay.
 
         Args:
@@ -918,4 +902,81 @@ class Runtime:
 
         Args:
             pid: a pull or observed actor; `None` ends it.
+        """
+
+    def listen(self, addr: str, *, name: str | None = None, timeout: float | None = None, heartbeat_ms: int | None = None, payload_max: int | None = None, window: int | None = None, certificates: str | PathLike[str] | None = None, insecure: bool | None = None) -> str:
+        """Listen for other nodes.
+
+        Args:
+            addr: `"host:port"`; port 0 takes a free one.
+            name: the node's name, by which others know it again; without one it has a new name with every start.
+            timeout: seconds that a connection, a look-up or a sign of life may take (5).
+            heartbeat_ms: how often this node says that it lives (1000). One that is silent for three is gone.
+            payload_max: the longest message that this node takes, in bytes (1 MiB).
+            window: bytes of messages from one node that may be under way or wait here (16 MiB); beyond, its sends are refused.
+            certificates: a directory with `ca.pem`, `NAME.pem` and `NAME.key`, as `dev_certs` makes them: every connection is
+                TLS, and both sides prove their names.
+            insecure: use addresses that others can reach without TLS.
+
+        Returns:
+            The address really bound.
+
+        Raises:
+            ListenFailedError: the address is in use, or not of this machine.
+            NotPermittedError: others can reach the address, and there is no TLS.
+            InvalidArgumentError: no such address, or options other than the node was made with.
+
+        Example:
+            >>> import iris
+            >>> with iris.Runtime() as there, iris.Runtime() as here:
+            ...     there.register("shout", there.spawn(bytes.upper))
+            ...     address = there.listen("127.0.0.1:0")
+            ...     here.ask_blocking(here.resolve_remote(address, "shout"), b"hello")
+            b'HELLO'
+        """
+
+    def start_mesh(self, *, name: str | None = None, timeout: float | None = None, heartbeat_ms: int | None = None, payload_max: int | None = None, window: int | None = None, certificates: str | PathLike[str] | None = None, insecure: bool | None = None) -> None:
+        """Make this runtime a node without listening; the options are those of `listen`. Needed only for other options than
+        the defaults: every call to another node makes it one.
+
+        Raises:
+            InvalidArgumentError: it is a node with other options already.
+        """
+
+    def resolve_remote(self, addr: str, name: str) -> int | None:
+        """Look for the actor that has a name at another node. Blocks for the node's time-out at most; lets other Python
+        threads run, Ctrl-C works. `resolve_remote_py` is for event loops.
+
+        Returns:
+            A pid of this runtime that stands for it, the same for the same actor: a proxy. Everything that takes a pid takes
+            it. `None`: nobody has the name there, or the node cannot be reached.
+        """
+
+    def send_remote(self, addr: str, pid: int, data: Buffer) -> bool:
+        """Send to an actor of another node, by its proxy or by the pid it has there.
+
+        What is sent before the node answers waits for it. What the node does not get, or take, is a dead letter.
+
+        Returns:
+            True if it is on its way. False: the proxy's actor ended, or the node takes no more now.
+        """
+
+    def monitor_remote(self, addr: str, pid: int) -> int:
+        """Watch an actor of another node, known by its proxy or by the pid it has there. The proxy exits when that actor or
+        its node is gone, at the latest three heartbeats later: links, monitors and supervisors are told.
+
+        Returns:
+            The proxy.
+
+        Raises:
+            NodeDownError: the node cannot be reached.
+            NoProcessError: the proxy's actor ended.
+        """
+
+    def is_node_up(self, addr: str) -> bool:
+        """Whether a node answers at this address, within the time-out. Blocks as `resolve_remote` does."""
+
+    def mesh_info(self) -> dict[str, Any] | None:
+        """A look at this node: `name`, `addresses`, `nodes` (the names of those it is connected with) and `refused`
+        (connections that were refused so far). `None` where the runtime is no node.
         """

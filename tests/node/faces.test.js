@@ -17,6 +17,7 @@ const ELSEWHERE = {
   spawn_py_handler_bounded: { name: 'spawnBounded', reason: 'it spawns no Python handler here' },
   ref: { name: 'actorRef', reason: 'ref() and unref() are what Node calls staying alive' },
   selective_recv_blocking: { reason: 'the JavaScript thread never blocks: selectiveRecv is a promise' },
+  resolve_remote_py: { reason: 'resolveRemote is a promise' },
   ask_blocking: { reason: 'the JavaScript thread never blocks: ask is a promise' },
   set_release_gil_limits: { reason: 'there is no interpreter lock to let go of' },
   set_release_gil_strict: { reason: 'there is no interpreter lock to let go of' },

@@ -101,7 +101,7 @@ pub use history::HISTORY_MAX;
 pub use inspect::{ActorInfo, RuntimeInfo};
 pub use lane::{Drained, HostedLane, LANES_MAX, LaneHost, LaneId};
 #[cfg(not(any(loom, shuttle)))]
-pub use mesh::{MeshCompletion, MeshInfo, MeshOptions, NODES_MAX};
+pub use mesh::{Certificates, MeshCompletion, MeshInfo, MeshOptions, NODES_MAX, dev_certs};
 pub use message::{Incoming, Message, Reply, SystemKind, SystemMessage};
 pub use options::{
     BUDGET_DEFAULT, Bounds, ChildSpec, RuntimeOptions, SpawnOptions, SupervisorOptions, WORKERS_MAX,

@@ -5,6 +5,7 @@
 //! must be told to the other node goes through [`crate::remote::Peer`]. docs/protocol.md describes the wire.
 
 mod calls;
+mod certificates;
 mod connection;
 mod credit;
 mod frame;
@@ -19,12 +20,14 @@ mod outbox;
 mod registry;
 mod stream;
 mod tie;
+mod tls;
 
 use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 
-pub use options::{MeshOptions, NODES_MAX};
+pub use certificates::dev_certs;
+pub use options::{Certificates, MeshOptions, NODES_MAX};
 
 use self::node::Node;
 use crate::error::{Error, ErrorKind, Result};

@@ -9,7 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use common::{DEADLINE, collector, counter, fragile, notice, observe, runtime};
+use common::{DEADLINE, collector, counter, fragile, notice, observe, runtime, wait_until};
 use iris_core::{
     AskOptions, Bounds, Context, ErrorKind, ExitReason, Factory, Failure, Flow, Incoming, MeshOptions,
     Message, Overflow, Payload, Pid, Refusal, Runtime, SpawnOptions, StartDone, Strategy, SystemKind,
@@ -41,14 +41,6 @@ fn exit_of(runtime: &Runtime, pid: Pid) -> mpsc::Receiver<ExitReason> {
         }),
     );
     told
-}
-
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "{what}: not in time");
-        std::thread::yield_now();
-    }
 }
 
 fn dropped(runtime: &Runtime, reason: &str) -> u64 {

@@ -18,6 +18,7 @@ mod inspect;
 mod mail;
 mod makers;
 mod memory;
+mod mesh;
 mod native;
 mod observed;
 mod parcels;

@@ -21,6 +21,7 @@ mod inbox;
 mod inspect;
 mod interpreter;
 mod lane;
+mod mesh;
 mod names;
 mod numbers;
 mod observed;
@@ -64,6 +65,7 @@ fn _iris(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(version, module)?)?;
     module.add_function(wrap_pyfunction!(buffers::allocate_buffer, module)?)?;
     module.add_function(wrap_pyfunction!(errors::error_kinds, module)?)?;
+    module.add_function(wrap_pyfunction!(mesh::dev_certs, module)?)?;
     module.add_function(wrap_pyfunction!(shared::exit, module)?)?;
     module.add_function(wrap_pyfunction!(shared::forked_child, module)?)?;
     fast::install(module.py())

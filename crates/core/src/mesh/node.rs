@@ -19,6 +19,7 @@ use super::options::{CLOSE_GRACE, HANDSHAKE_TIMEOUT, HANDSHAKES_MAX, MeshOptions
 use super::registry::Registry;
 use super::stream::{Stream, within};
 use super::tie::Dialled;
+use super::tls::{Proven, Tls, names};
 use crate::error::{Error, ErrorKind, Result};
 use crate::remote::Attached;
 use crate::shared::WeakShared;
@@ -28,12 +29,16 @@ use crate::shared::WeakShared;
 const THREADS: usize = 2;
 const THREAD_NAME: &str = "iris-mesh";
 
+/// Why a node is refused whose certificate is another's.
+const FOREIGN_NAME: &str = "the name is not one of the certificate";
+
 /// See the module documentation.
 pub(crate) struct Node {
     pub(crate) shared: WeakShared,
     pub(crate) options: MeshOptions,
     pub(crate) name: String,
     incarnation: u64,
+    tls: Option<Tls>,
     pub(super) registry: Mutex<Registry>,
     listeners: Mutex<Vec<(SocketAddr, AbortHandle)>>,
     /// Connections whose tasks run.
@@ -56,6 +61,7 @@ pub(super) enum Met {
 impl Node {
     pub(crate) fn start(shared: WeakShared, options: MeshOptions) -> Result<Arc<Self>> {
         options.check()?;
+        let tls = options.certificates.as_ref().map(Tls::load).transpose()?;
         let threads = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
             .max_blocking_threads(4)
@@ -75,6 +81,7 @@ impl Node {
             options,
             name,
             incarnation,
+            tls,
             registry: Mutex::default(),
             listeners: Mutex::default(),
             running: Mutex::new(0),
@@ -134,7 +141,7 @@ impl Node {
 
     /// Refuses to speak without TLS where others could listen.
     pub(super) fn permit(&self, address: SocketAddr) -> Result<()> {
-        if address.ip().is_loopback() {
+        if address.ip().is_loopback() || self.tls.is_some() {
             return Ok(());
         }
         if self.options.insecure {
@@ -165,7 +172,13 @@ impl Node {
     /// The handshake with whoever dialled; `None`: it was refused in order.
     async fn answer(&self, socket: TcpStream) -> Result<Option<(Arc<Connection>, Stream)>, End> {
         socket.set_nodelay(true)?;
-        let mut stream = Stream::plain(socket);
+        let (mut stream, certificate) = match &self.tls {
+            None => (Stream::plain(socket), None),
+            Some(tls) => {
+                let Proven { stream, certificate } = tls.accept(socket).await?;
+                (stream, Some(certificate))
+            }
+        };
         stream.read_ahead(1).await?;
         match Spoken::of(stream.ahead[0]) {
             Spoken::V2 => {}
@@ -181,10 +194,16 @@ impl Node {
         let Handshake::Hello(hello) = stream.step().await? else {
             return Err(Malformed::Misplaced(0).into());
         };
-        if let Err((refused, why)) = self.welcome(&hello) {
+        let proven = certificate.is_none_or(|certificate| names(&certificate, &hello.name));
+        let welcome = if proven { self.welcome(&hello) } else { Err((Refused::Name, FOREIGN_NAME)) };
+        if let Err((refused, why)) = welcome {
             let mut said = Vec::new();
             Handshake::Refuse(refused, why.to_owned()).put(&mut said);
             stream.say(&said).await?;
+            if refused != Refused::Duplicate {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(node = %self.name, peer = %hello.name, reason = why, "a node was refused");
+            }
             return Ok(None);
         }
         let accepting = Accepting { node: self, name: &hello.name };
@@ -233,11 +252,25 @@ impl Node {
         let first = *wanted.first().ok_or_else(|| bad_address(address, &"it names no host"))?;
         self.permit(first)?;
         let socket = TcpStream::connect(wanted.as_slice()).await.map_err(|error| down(error.into()))?;
-        let mut stream = Stream::plain(socket);
+        socket.set_nodelay(true).map_err(|error| down(error.into()))?;
+        let (mut stream, certificate) = match &self.tls {
+            None => (Stream::plain(socket), None),
+            Some(tls) => {
+                let Proven { stream, certificate } = tls.connect(socket).await.map_err(down)?;
+                (stream, Some(certificate))
+            }
+        };
         let mut said = PREAMBLE.to_vec();
         Handshake::Hello(self.hello()).put(&mut said);
         stream.say(&said).await.map_err(down)?;
         match stream.step().await.map_err(down)? {
+            Handshake::Hello(hello)
+                if certificate.is_some_and(|certificate| !names(&certificate, &hello.name)) =>
+            {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                let message = format!("node {address} is refused: {FOREIGN_NAME}");
+                Err(Error::new(ErrorKind::NotPermitted, message))
+            }
             Handshake::Hello(hello) => self.met(address, hello, stream).await.map_err(down),
             Handshake::Refuse(Refused::Duplicate | Refused::Stale, _) => Ok((Met::Elsewhere(None), None)),
             Handshake::Refuse(refused, message) => {

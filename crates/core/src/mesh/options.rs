@@ -1,5 +1,6 @@
 //! Options of a node, with the limits that hold for every one.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::hello::NODE_NAME_MAX;
@@ -40,8 +41,38 @@ pub struct MeshOptions {
     pub payload_max: usize,
     /// Bytes of messages from one node that may be under way, or wait in mailboxes, before its senders are refused.
     pub window: usize,
+    /// The certificates that this node shows and trusts. With them every connection is TLS, and the node's name is one
+    /// of its certificate.
+    pub certificates: Option<Certificates>,
     /// Whether addresses that others can reach may be used without TLS.
     pub insecure: bool,
+}
+
+/// Where a node's certificates are, as PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificates {
+    /// The authority whose certificates this node trusts.
+    pub authority: PathBuf,
+    /// The node's certificate, for its name, with those between it and the authority.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+impl Certificates {
+    /// The files of a node of this name in a directory: `ca.pem`, `NAME.pem` and `NAME.key`, as
+    /// [`dev_certs`](crate::dev_certs) writes them.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a name that cannot be that of a file.
+    pub fn in_directory(directory: &Path, name: &str) -> Result<Self> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+        if name.is_empty() || name.starts_with('.') || name == "ca" || !name.bytes().all(fits) {
+            return Err(Error::invalid(format!("node name {name:?} must be a DNS name, and not \"ca\"")));
+        }
+        let file = |ending: &str| directory.join(format!("{name}.{ending}"));
+        Ok(Self { authority: directory.join("ca.pem"), certificate: file("pem"), key: file("key") })
+    }
 }
 
 impl Default for MeshOptions {
@@ -52,6 +83,7 @@ impl Default for MeshOptions {
             heartbeat: Duration::from_secs(1),
             payload_max: 1 << 20,
             window: 16 << 20,
+            certificates: None,
             insecure: false,
         }
     }
@@ -64,6 +96,9 @@ impl MeshOptions {
         {
             let message = format!("a node's name has 1 to {NODE_NAME_MAX} bytes and no control characters");
             return Err(Error::invalid(message));
+        }
+        if self.certificates.is_some() && self.name.is_none() {
+            return Err(Error::invalid("a node with certificates needs the name that they are for"));
         }
         if self.timeout.is_zero() {
             return Err(Error::invalid("the time-out of a node must be longer than 0"));

@@ -31,6 +31,11 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    pub(crate) fn new<S: AsyncRead + AsyncWrite + Send + 'static>(stream: S) -> Self {
+        let (source, sink) = tokio::io::split(stream);
+        Self { source: Box::new(source), sink: Box::new(sink), ahead: BytesMut::new() }
+    }
+
     pub(crate) fn plain(stream: tokio::net::TcpStream) -> Self {
         let (source, sink) = stream.into_split();
         Self { source: Box::new(source), sink: Box::new(sink), ahead: BytesMut::new() }

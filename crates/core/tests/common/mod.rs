@@ -32,6 +32,15 @@ pub fn runtime() -> Runtime {
     Runtime::new().expect("a runtime")
 }
 
+/// Waits until something holds that nobody tells of.
+pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what}: not in time");
+        std::thread::yield_now();
+    }
+}
+
 /// A behaviour that passes on what it gets.
 pub fn collector() -> (impl Behaviour, mpsc::Receiver<Vec<u8>>) {
     let (tell, heard) = mpsc::channel();

@@ -1,0 +1,98 @@
+// Mesh: actors of other nodes, found by address and name.
+'use strict'
+
+const { types } = require('node:util')
+
+const { count, milliseconds, optionalText, optionsOf, pidOf, show, textOf, timeoutOf } = require('./arguments.js')
+const { Native } = require('./binding.js')
+const { ErrorCode, IrisError, invalid } = require('./errors.js')
+const { core } = require('./key.js')
+
+/** The first pid of an actor of another node. */
+const PROXY = 2 ** 52
+
+function nodeOptions(value) {
+  const { name, timeout, heartbeatMs, payloadMax, window, certificates, insecure } = optionsOf(value)
+  if (insecure !== undefined && typeof insecure !== 'boolean') {
+    throw invalid(`insecure must be true or false, not ${show(insecure)}`)
+  }
+  return {
+    name: optionalText(name, 'name'),
+    timeoutMs: timeoutOf(timeout),
+    heartbeatMs: heartbeatMs === undefined ? undefined : milliseconds(heartbeatMs, 'heartbeatMs'),
+    payloadMax: payloadMax === undefined ? undefined : count(payloadMax, 'payloadMax'),
+    window: window === undefined ? undefined : count(window, 'window'),
+    certificates: optionalText(certificates, 'certificates'),
+    insecure,
+  }
+}
+
+function devCerts(directory, names) {
+  if (!Array.isArray(names)) throw invalid(`names must be an array, not ${show(names)}`)
+  const texts = names.map((name) => textOf(name, 'a name'))
+  const failure = Native.devCerts(textOf(directory, 'directory'), texts)
+  if (failure === '') return
+  const [code, message] = failure.split('\0')
+  throw new IrisError(code, message)
+}
+
+function bytesOf(data) {
+  if (typeof data === 'string') return Buffer.from(data)
+  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+  if (types.isAnyArrayBuffer(data)) return new Uint8Array(data)
+  throw invalid(`data must be a Buffer, a view, an ArrayBuffer or a string, not ${show(data)}`)
+}
+
+/** A pid as the native side writes it: eight bytes, or none for nobody. */
+function pidIn(bytes) {
+  return bytes.length === 0 ? null : Number(bytes.readBigUInt64BE())
+}
+
+const mesh = {
+  listen(address, options) {
+    this[core].checkOpen()
+    return this[core].native.listen(textOf(address, 'address'), nodeOptions(options))
+  },
+
+  startMesh(options) {
+    this[core].checkOpen()
+    this[core].native.startMesh(nodeOptions(options))
+  },
+
+  async resolveRemote(address, name) {
+    const { asks, native } = this[core]
+    const [at, wanted] = [textOf(address, 'address'), textOf(name, 'name')]
+    try {
+      return pidIn(await asks.call((number) => native.resolveRemote(at, wanted, number)))
+    } catch (error) {
+      if (error.code === ErrorCode.NodeDown) return null
+      throw error
+    }
+  },
+
+  sendRemote(address, pid, data) {
+    this[core].checkOpen()
+    const at = textOf(address, 'address')
+    if (pidOf(pid) >= PROXY) return this.send(pid, data)
+    return this[core].native.sendRemote(at, pid, bytesOf(data))
+  },
+
+  async monitorRemote(address, pid) {
+    const { asks, native } = this[core]
+    const [at, target] = [textOf(address, 'address'), pidOf(pid)]
+    return pidIn(await asks.call((number) => native.monitorRemote(at, target, number)))
+  },
+
+  async isNodeUp(address) {
+    const { asks, native } = this[core]
+    const at = textOf(address, 'address')
+    const bytes = await asks.call((number) => native.isNodeUp(at, number))
+    return bytes.length > 0
+  },
+
+  meshInfo() {
+    return this[core].native.meshInfo()
+  },
+}
+
+module.exports = { devCerts, mesh }

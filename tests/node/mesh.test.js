@@ -1,0 +1,124 @@
+// The mesh: nodes in processes of their own, Python and Node, that are found, spoken to, watched and killed.
+'use strict'
+
+const path = require('node:path')
+const { spawn } = require('node:child_process')
+
+const { closeAll, eventually, open } = require('./helpers.js')
+
+const ROOT = path.join(__dirname, '..', '..')
+const LANGUAGES = [
+  ['node', [process.execPath, path.join(__dirname, 'mesh_node.js')]],
+  ['python', [path.join(ROOT, '.venv', 'bin', 'python'), path.join(ROOT, 'tests', 'python', 'mesh_node.py')]],
+]
+
+const started = []
+
+/** A node in a process of its own, and its address. */
+async function start([command, ...args], ...more) {
+  const child = spawn(command, [...args, ...more], { stdio: ['pipe', 'pipe', 'inherit'] })
+  started.push(child)
+  let said = ''
+  for await (const chunk of child.stdout.iterator({ destroyOnReturn: false })) {
+    said += chunk
+    if (said.includes('\n')) break
+  }
+  return { child, address: said.trim() }
+}
+
+afterEach(async () => {
+  await closeAll()
+  await Promise.all(
+    started.splice(0).map((child) => {
+      const gone = child.exitCode !== null || child.signalCode !== null
+      const exited = gone ? undefined : new Promise((resolve) => child.once('exit', resolve))
+      child.kill('SIGKILL')
+      return exited
+    }),
+  )
+})
+
+test.each(LANGUAGES)('actors of another process: %s', async (_, language) => {
+  const { address } = await start(language)
+  const rt = open()
+  const count = await rt.resolveRemote(address, 'count')
+  expect(count).toBeGreaterThanOrEqual(2 ** 52)
+  expect(await rt.resolveRemote(address, 'count')).toBe(count)
+  expect(await rt.resolveRemote(address, 'nobody')).toBeNull()
+  for (let number = 0; number < 2000; number++) expect(rt.send(count, String(number))).toBe(true)
+  expect(String(await rt.ask(count, 'how many?'))).toBe('2000 True')
+  const echo = await rt.resolveRemote(address, 'echo')
+  const long = Buffer.alloc(100_000, 'x')
+  expect((await rt.ask(echo, long)).equals(long)).toBe(true)
+  expect(await rt.isNodeUp(address)).toBe(true)
+  expect(rt.sendRemote(address, count, '2000')).toBe(true)
+  expect(String(await rt.ask(count, 'how many?'))).toBe('2001 True')
+  expect(rt.meshInfo().nodes).toHaveLength(1)
+})
+
+test.each(LANGUAGES)('the end of an actor is told with its reason: %s', async (_, language) => {
+  const { address } = await start(language)
+  const rt = open()
+  const fragile = await rt.resolveRemote(address, 'fragile')
+  const watcher = rt.spawnObservedHandler()
+  rt.monitor(fragile, watcher)
+  rt.link(fragile, watcher)
+  rt.send(fragile, 'crash')
+  const seen = []
+  await eventually(() => seen.push(...rt.getMessages(watcher)) && seen.length === 2, 'EXIT and DOWN')
+  expect(seen.map(({ system }) => system.typeName).sort()).toEqual(['DOWN', 'EXIT'])
+  expect(seen[0].system).toMatchObject({ targetPid: fragile, reason: 'Crash' })
+  expect(seen[0].system.metadata.message).toBe('told to crash')
+  await expect(rt.monitorRemote(address, fragile)).rejects.toMatchObject({ code: 'NoProcess' })
+})
+
+test.each(LANGUAGES)('a killed node is told to each monitor once: %s', async (_, language) => {
+  const { child, address } = await start(language)
+  const rt = open()
+  const echo = await rt.resolveRemote(address, 'echo')
+  expect(await rt.monitorRemote(address, echo)).toBe(echo)
+  const watcher = rt.spawnObservedHandler()
+  for (let number = 0; number < 10_000; number++) rt.monitor(echo, watcher)
+  child.kill('SIGKILL')
+  const since = performance.now()
+  await rt.join(echo)
+  const told = []
+  await eventually(() => told.push(...rt.getMessages(watcher)) >= 10_000, 'each DOWN')
+  expect(performance.now() - since).toBeLessThan(3500)
+  expect(told).toHaveLength(10_000)
+  expect(new Set(told.map(({ system }) => system.reason))).toEqual(new Set(['NodeDown']))
+  expect(await rt.isNodeUp(address)).toBe(false)
+  expect(await rt.resolveRemote(address, 'echo')).toBeNull()
+})
+
+test('a factory links again when the node returns', async () => {
+  const { child, address } = await start(LANGUAGES[0][1])
+  const rt = open()
+  const echo = await rt.resolveRemote(address, 'echo')
+  const factory = async () => {
+    const pid = await rt.resolveRemote(address, 'echo')
+    if (pid === null) throw new Error('not back yet')
+    return pid
+  }
+  rt.superviseWithFactory(echo, factory, 'RestartOne')
+  child.kill('SIGKILL')
+  await rt.join(echo)
+  await start(LANGUAGES[0][1], address)
+  await eventually(() => rt.childPids().some((pid) => pid !== echo), 'the link heals')
+  expect(String(await rt.ask(rt.childPids()[0], 'again'))).toBe('again')
+})
+
+test('addresses are checked', async () => {
+  const rt = open()
+  expect(rt.meshInfo()).toBeNull()
+  const address = rt.listen('127.0.0.1:0', { name: 'here', heartbeatMs: 500 })
+  expect(rt.meshInfo()).toEqual({ name: 'here', addresses: [address], nodes: [], refused: 0 })
+  const other = open()
+  expect(() => other.listen(address)).toThrow(expect.objectContaining({ code: 'ListenFailed' }))
+  expect(() => other.listen('0.0.0.0:0')).toThrow(expect.objectContaining({ code: 'NotPermitted' }))
+  expect(() => other.listen('nowhere')).toThrow(expect.objectContaining({ code: 'InvalidArgument' }))
+  expect(() => other.startMesh({ heartbeatMs: 1 })).toThrow(expect.objectContaining({ code: 'InvalidArgument' }))
+  await expect(other.monitorRemote('127.0.0.1:1', 2 ** 28)).rejects.toMatchObject({ code: 'NodeDown' })
+  expect(await other.isNodeUp('127.0.0.1:1')).toBe(false)
+  expect(await other.isNodeUp(address)).toBe(true)
+})
