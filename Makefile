@@ -27,7 +27,7 @@ FACE_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.ty
 	index.js index.mjs index.d.ts package.json README.md
 RUFF_PATHS := $(wildcard python tests scripts benches examples)
 
-.PHONY: help setup build generate fmt lint types test docs demo bench bench-peers bench-report dist deep loom shuttle ci
+.PHONY: help setup build generate fmt lint types test docs demo bench bench-peers bench-report dist deep loom shuttle memcheck ci
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,7 @@ dist: $(STAMPS)/dist ## build wheels, sdist and npm tarballs, install each into 
 
 deep: setup build loom shuttle ## the long tests: every interleaving, many more generated cases, each suite again and again
 	PROPTEST_CASES=$(DEEP_CASES) IRIS_DEEP=1 cargo test $(CARGO_FLAGS) --release -p iris-core --quiet
+	$(MAKE) memcheck
 	for round in {1..$(DEEP_ROUNDS)}; do \
 		cargo test $(CARGO_FLAGS) --release -p iris-core --quiet --tests; \
 		node_modules/.bin/jest --silent; \
@@ -103,6 +104,17 @@ loom: ## run the lock-free parts through every interleaving; 2 minutes
 
 shuttle: ## run whole runtimes through 10,000 random schedules for each model; 2 minutes
 	RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle $(MODELS)
+
+# These walk through every part of core. The other suites are the same calls in greater numbers, which would take hours.
+MEMCHECKED := actors lifecycle mailboxes relations states supervision
+MEMCHECK := valgrind --quiet --fair-sched=yes --error-exitcode=9 \
+	--leak-check=full --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect
+# A shutdown's grace is shorter than what valgrind takes for a turn.
+MEMCHECK_SKIPS := --skip a_closing_thread_restarts_nobody
+
+memcheck: ## run suites of core under valgrind: no bad access, no leak; 5 minutes
+	RUST_BACKTRACE=0 cargo test $(CARGO_FLAGS) --config "target.'cfg(unix)'.runner = '$(MEMCHECK)'" -p iris-core --quiet \
+		$(addprefix --test ,$(MEMCHECKED)) -- --test-threads=1 $(MEMCHECK_SKIPS)
 
 ci: ## everything a change must pass, ending with the suites
 	$(MAKE) lint

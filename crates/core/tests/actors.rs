@@ -4,12 +4,11 @@
 
 mod common;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 
 use common::{DEADLINE, Gate, collector, counter, gated_collector, runtime};
-use iris_core::{Context, ErrorKind, ExitReason, Flow, Message, Payload, SpawnOptions};
+use iris_core::{Context, ErrorKind, ExitReason, Flow, Message, Payload, Reply, SpawnOptions};
 
 #[test]
 fn order_is_kept() {
@@ -135,9 +134,11 @@ fn rollback_brings_back() {
 }
 
 fn echo(_: &Context<'_>, mut message: Message) -> Flow {
+    /// What is never answered, and not dropped, which would be an answer, too.
+    static KEPT: Mutex<Vec<Reply>> = Mutex::new(Vec::new());
     let reply = message.take_reply();
     match message.payload().as_slice() {
-        b"never" => std::mem::forget(reply),
+        b"never" => KEPT.lock().unwrap().extend(reply),
         b"die" => return Flow::Stop(ExitReason::Normal),
         _ => {
             if let Some(reply) = reply {

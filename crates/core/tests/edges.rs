@@ -17,6 +17,7 @@ use iris_core::{
     SupervisorOptions,
 };
 use proptest::prelude::*;
+use proptest::test_runner::Config;
 
 const FOREVER: Duration = Duration::MAX;
 
@@ -162,7 +163,8 @@ fn pids_of_nobody() {
 }
 
 proptest! {
-    #![proptest_config(proptest_config())]
+    // Fewer than others: each case starts and ends threads.
+    #![proptest_config(Config { cases: u32::try_from(scaled(32, 2_000)).unwrap(), ..proptest_config() })]
 
     #[test]
     fn any_number_is_a_pid_of_nobody_or_no_pid(number in any::<u64>(), low in 0..u64::from(u32::MAX)) {

@@ -4,12 +4,13 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{DEADLINE, Gate, collector, counter, gated_collector, runtime};
 use iris_core::{
-    Bounds, Context, ErrorKind, Flow, Mailbox, Message, Overflow, Pid, Refusal, Runtime, RuntimeOptions,
+    Bounds, Context, Drained, ErrorKind, Flow, LaneHost, Mailbox, Message, Overflow, Pid, Refusal, Runtime,
     SpawnOptions,
 };
 
@@ -155,14 +156,16 @@ fn a_mailbox_is_bounded_by_bytes_too() {
 #[test]
 fn a_long_queue_is_readied_piece_by_piece() {
     const FLOOD: usize = 50_000;
-    let one_worker = RuntimeOptions { workers: 1, ..RuntimeOptions::default() };
-    let (runtime, gate) = (Runtime::with_options(one_worker).unwrap(), Gate::default());
-    let (blocker, _) = gated_collector(&gate);
-    let blocker = runtime.spawn(blocker, SpawnOptions::default()).unwrap();
-    runtime.send(blocker, b"wait".into()).unwrap();
-    gate.wait_for_one_inside();
+    struct Host;
+    impl LaneHost for Host {
+        fn wake(&self) {}
+    }
+    let runtime = runtime();
+    // On a lane of the test's own nobody else takes a turn meanwhile.
+    let lane = runtime.add_lane(Arc::new(Host)).unwrap();
+    let on_lane = || SpawnOptions { lane: lane.id(), ..SpawnOptions::default() };
     let (flooded, handled) = counter();
-    let flooded = runtime.spawn(flooded, SpawnOptions::default()).unwrap();
+    let flooded = runtime.spawn(flooded, on_lane()).unwrap();
     for _ in 0..FLOOD {
         runtime.send(flooded, b"x".into()).unwrap();
     }
@@ -171,9 +174,10 @@ fn a_long_queue_is_readied_piece_by_piece() {
         tell.send(context.runtime().mailbox_size(flooded)).unwrap();
         Flow::Continue
     };
-    let looks = runtime.spawn(looks, SpawnOptions::default()).unwrap();
+    let looks = runtime.spawn(looks, on_lane()).unwrap();
     runtime.send(looks, b"look".into()).unwrap();
-    gate.open();
+    let until = Instant::now() + DEADLINE;
+    while lane.drain(until) == Drained::More {}
     assert_eq!(told.recv_timeout(DEADLINE).unwrap(), Some(FLOOD), "all of them were turned around at once");
     handled.wait_for(FLOOD);
 }
