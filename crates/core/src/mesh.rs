@@ -15,12 +15,14 @@ mod liveness;
 mod malformed;
 mod node;
 mod obey;
+mod old;
 mod options;
 mod outbox;
 mod registry;
 mod stream;
 mod tie;
 mod tls;
+mod v1;
 
 use std::any::Any;
 use std::net::SocketAddr;
@@ -82,6 +84,10 @@ impl Runtime {
 
     /// As [`Runtime::resolve_remote`] without blocking.
     pub fn resolve_remote_with(&self, address: &str, name: &str, done: MeshCompletion<Option<Pid>>) {
+        if name.len() > frame::TEXT_MAX {
+            let message = format!("a name has at most {} bytes, not {}", frame::TEXT_MAX, name.len());
+            return done(Err(Error::invalid(message)));
+        }
         let (address, name) = (address.to_owned(), name.to_owned());
         self.start(done, |node| node.resolve(address, name));
     }

@@ -116,6 +116,11 @@ fn a_remote_actor_is_found_by_name_and_gets_what_is_sent_in_order() {
     assert!(proxy.is_proxy() && !target.is_proxy() && proxy.get() < 1 << 53);
     assert_eq!(here.resolve_remote(&address, "mail").unwrap(), Some(proxy));
     assert_eq!(here.resolve_remote(&address, "nobody").unwrap(), None);
+    let longest = "n".repeat(1024);
+    there.register(&longest, target).unwrap();
+    assert_eq!(here.resolve_remote(&address, &longest).unwrap(), Some(proxy));
+    let error = here.resolve_remote(&address, &format!("{longest}n")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     for number in 0..10_000_u32 {
         here.send(proxy, number.to_be_bytes().to_vec().into()).unwrap();
     }

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::errors::{OrRaise, invalid, raise, raise_kind};
-use crate::numbers::seconds_or_none;
+use crate::numbers::{seconds_or_none, whole_or_none};
 use crate::payload;
 use crate::pid::PidArgument;
 use crate::runtime::{Runtime, refused_send};
@@ -21,9 +21,9 @@ use crate::wait::{self, Bell};
 struct Said<'a> {
     name: Option<&'a str>,
     timeout: Option<f64>,
-    heartbeat_ms: Option<u64>,
-    payload_max: Option<usize>,
-    window: Option<usize>,
+    heartbeat_ms: Option<i64>,
+    payload_max: Option<i64>,
+    window: Option<i64>,
     certificates: Option<PathBuf>,
     insecure: Option<bool>,
 }
@@ -45,14 +45,21 @@ impl Said<'_> {
         let options = MeshOptions {
             name: self.name.map(str::to_owned),
             timeout,
-            heartbeat: self.heartbeat_ms.map_or(default.heartbeat, Duration::from_millis),
-            payload_max: self.payload_max.unwrap_or(default.payload_max),
-            window: self.window.unwrap_or(default.window),
+            heartbeat: self.heartbeat_ms.map_or(default.heartbeat, |milliseconds| {
+                Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
+            }),
+            payload_max: count(self.payload_max).unwrap_or(default.payload_max),
+            window: count(self.window).unwrap_or(default.window),
             certificates,
             insecure: self.insecure.unwrap_or(default.insecure),
         };
         Ok((options != MeshOptions::default()).then_some(options))
     }
+}
+
+/// A number of bytes; one that is negative is refused by the core as 0 is.
+fn count(bytes: Option<i64>) -> Option<usize> {
+    bytes.map(|bytes| usize::try_from(bytes).unwrap_or(0))
 }
 
 #[pymethods]
@@ -95,9 +102,9 @@ impl Runtime {
         addr: &str,
         name: Option<&str>,
         #[pyo3(from_py_with = seconds_or_none)] timeout: Option<f64>,
-        heartbeat_ms: Option<u64>,
-        payload_max: Option<usize>,
-        window: Option<usize>,
+        #[pyo3(from_py_with = whole_or_none)] heartbeat_ms: Option<i64>,
+        #[pyo3(from_py_with = whole_or_none)] payload_max: Option<i64>,
+        #[pyo3(from_py_with = whole_or_none)] window: Option<i64>,
         certificates: Option<PathBuf>,
         insecure: Option<bool>,
     ) -> PyResult<String> {
@@ -119,9 +126,9 @@ impl Runtime {
         &self,
         name: Option<&str>,
         #[pyo3(from_py_with = seconds_or_none)] timeout: Option<f64>,
-        heartbeat_ms: Option<u64>,
-        payload_max: Option<usize>,
-        window: Option<usize>,
+        #[pyo3(from_py_with = whole_or_none)] heartbeat_ms: Option<i64>,
+        #[pyo3(from_py_with = whole_or_none)] payload_max: Option<i64>,
+        #[pyo3(from_py_with = whole_or_none)] window: Option<i64>,
         certificates: Option<PathBuf>,
         insecure: Option<bool>,
     ) -> PyResult<()> {

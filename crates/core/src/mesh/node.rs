@@ -9,12 +9,14 @@ use std::time::{Duration, SystemTime};
 use parking_lot::{Condvar, Mutex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 
 use super::MeshInfo;
 use super::connection::{Connection, End};
 use super::hello::{Handshake, Hello, PREAMBLE, Refused, Spoken, VERSIONS};
 use super::malformed::Malformed;
+use super::old::OLD_PEERS_MAX;
 use super::options::{CLOSE_GRACE, HANDSHAKE_TIMEOUT, HANDSHAKES_MAX, MeshOptions};
 use super::registry::Registry;
 use super::stream::{Stream, within};
@@ -45,9 +47,20 @@ pub(crate) struct Node {
     running: Mutex<usize>,
     ended: Condvar,
     refused: AtomicU64,
+    old_peers: Arc<Semaphore>,
     threads: Mutex<Option<tokio::runtime::Runtime>>,
     pub(super) handle: Handle,
     this: Weak<Self>,
+}
+
+/// How the greeting of whoever dialled ended.
+enum Greeted {
+    /// It is a node.
+    Node(Arc<Connection>, Stream),
+    /// It speaks version 1, and has one of the places for those who do.
+    Old(Stream, OwnedSemaphorePermit),
+    /// It was refused in order.
+    Refused,
 }
 
 /// How a dial ended that did not fail.
@@ -87,6 +100,7 @@ impl Node {
             running: Mutex::new(0),
             ended: Condvar::new(),
             refused: AtomicU64::new(0),
+            old_peers: Arc::new(Semaphore::new(OLD_PEERS_MAX)),
             threads: Mutex::new(Some(threads)),
             handle,
             this: this.clone(),
@@ -155,13 +169,18 @@ impl Node {
     }
 
     async fn greet(self: Arc<Self>, socket: TcpStream, from: SocketAddr) {
-        match within(HANDSHAKE_TIMEOUT, self.answer(socket)).await {
-            Ok(Some((connection, stream))) => {
-                // A task of its own: this one counts as a client that has not said who it is.
-                let handle = self.handle.clone();
-                handle.spawn(self.run(connection, stream));
+        match within(HANDSHAKE_TIMEOUT, self.answer(socket, from)).await {
+            // Tasks of their own: this one counts as a client that has not said who it is.
+            Ok(Greeted::Node(connection, stream)) => {
+                self.handle.clone().spawn(self.run(connection, stream));
             }
-            Ok(None) => {}
+            Ok(Greeted::Old(stream, place)) => {
+                self.handle.clone().spawn(async move {
+                    self.serve_old(stream).await;
+                    drop(place);
+                });
+            }
+            Ok(Greeted::Refused) => {}
             Err(end) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(node = %self.name, %from, reason = %end, "a connection was closed before it was made");
@@ -169,8 +188,8 @@ impl Node {
         }
     }
 
-    /// The handshake with whoever dialled; `None`: it was refused in order.
-    async fn answer(&self, socket: TcpStream) -> Result<Option<(Arc<Connection>, Stream)>, End> {
+    /// The handshake with whoever dialled.
+    async fn answer(&self, socket: TcpStream, from: SocketAddr) -> Result<Greeted, End> {
         socket.set_nodelay(true)?;
         let (mut stream, certificate) = match &self.tls {
             None => (Stream::plain(socket), None),
@@ -182,7 +201,16 @@ impl Node {
         stream.read_ahead(1).await?;
         match Spoken::of(stream.ahead[0]) {
             Spoken::V2 => {}
-            Spoken::V1 => return Err(Malformed::Stranger("version 1").into()),
+            Spoken::V1 if self.tls.is_none() && from.ip().is_loopback() => {
+                let place = Arc::clone(&self.old_peers).try_acquire_owned();
+                return match place {
+                    Ok(place) => Ok(Greeted::Old(stream, place)),
+                    Err(_) => Err(Malformed::Stranger("version 1, by more clients than are served,").into()),
+                };
+            }
+            Spoken::V1 => {
+                return Err(Malformed::Stranger("version 1, which proves nobody's identity,").into());
+            }
             Spoken::Stranger(Some(protocol)) => return Err(Malformed::Stranger(protocol).into()),
             Spoken::Stranger(None) => return Err(Malformed::Preamble(stream.ahead[0]).into()),
         }
@@ -204,7 +232,7 @@ impl Node {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(node = %self.name, peer = %hello.name, reason = why, "a node was refused");
             }
-            return Ok(None);
+            return Ok(Greeted::Refused);
         }
         let accepting = Accepting { node: self, name: &hello.name };
         let mut said = Vec::new();
@@ -212,13 +240,13 @@ impl Node {
         stream.say(&said).await?;
         match stream.step().await? {
             Handshake::Ready => {}
-            Handshake::Refuse(..) => return Ok(None),
+            Handshake::Refuse(..) => return Ok(Greeted::Refused),
             Handshake::Hello(_) => return Err(Malformed::Misplaced(1).into()),
         }
         drop(accepting);
         let connection = Connection::new(self.shared.clone(), &self.options, hello);
         self.establish(&connection);
-        Ok(Some((connection, stream)))
+        Ok(Greeted::Node(connection, stream))
     }
 
     fn welcome(&self, hello: &Hello) -> Result<(), (Refused, &'static str)> {

@@ -193,7 +193,7 @@ impl Connection {
 }
 
 /// The actor of here that a peer may speak to: neither the runtime's own nor one of another node.
-fn addressee(shared: &Shared, target: u64) -> Option<(Pid, &Cell)> {
+pub(super) fn addressee(shared: &Shared, target: u64) -> Option<(Pid, &Cell)> {
     let pid = Pid::from_u64(target)?;
     let cell = shared.table.get(pid)?;
     (!cell.has(flag::INTERNAL)).then_some((pid, cell))

@@ -39,7 +39,8 @@ pub struct MeshOptions {
     pub heartbeat: Duration,
     /// Longest payload that this node takes, in bytes.
     pub payload_max: usize,
-    /// Bytes of messages from one node that may be under way, or wait in mailboxes, before its senders are refused.
+    /// Bytes of messages from one node that may be under way, or wait in mailboxes, before its senders are refused. A
+    /// message gives its bytes back when its [`Payload`](crate::Payload) is dropped: who keeps messages keeps copies.
     pub window: usize,
     /// The certificates that this node shows and trusts. With them every connection is TLS, and the node's name is one
     /// of its certificate.

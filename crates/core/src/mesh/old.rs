@@ -1,0 +1,106 @@
+//! Old peers: clients that speak version 1 are served, on loopback alone, since nothing proves who they are.
+//!
+//! Version 1 has no credit. What a client has sent and actors have not taken is counted as for any peer; beyond the window
+//! its socket is not read, so that TCP slows it.
+
+use std::sync::Arc;
+
+use bytes::Buf;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Notify;
+
+use super::connection::End;
+use super::credit::cost;
+use super::held::Ledger;
+use super::node::Node;
+use super::obey::addressee;
+use super::stream::Stream;
+use super::v1::{self, Said};
+use crate::message::Message;
+use crate::payload::Payload;
+use crate::send::Refusal;
+use crate::shared::Shared;
+
+/// Most clients of version 1 at once.
+pub(super) const OLD_PEERS_MAX: usize = 256;
+
+/// One client.
+struct Client {
+    stream: Stream,
+    ledger: Arc<Ledger>,
+    bell: Arc<Notify>,
+    window: u64,
+    used: u64,
+}
+
+impl Node {
+    /// Serves a client of version 1 until it goes.
+    pub(super) async fn serve_old(self: Arc<Self>, stream: Stream) {
+        let (bell, window) = (Arc::new(Notify::new()), self.options.window as u64);
+        let ledger = Ledger::new(window, Arc::clone(&bell));
+        let mut client = Client { stream, ledger, bell, window, used: 0 };
+        let end = client.serve(&self).await;
+        tracing::debug!(node = %self.name, reason = ?end.err(), "a client of version 1 is gone");
+    }
+}
+
+impl Client {
+    async fn serve(&mut self, node: &Node) -> Result<(), End> {
+        loop {
+            match v1::begins_with_version(&self.stream.ahead) {
+                Some(true) => {
+                    self.stream.ahead.advance(1);
+                    break;
+                }
+                Some(false) => break,
+                None => self.stream.read_ahead(self.stream.ahead.len() + 1).await?,
+            }
+        }
+        loop {
+            let mut answers = Vec::new();
+            {
+                let Some(shared) = node.shared.upgrade() else { return Ok(()) };
+                self.obey(&shared, &mut answers)?;
+            }
+            self.stream.sink.write_all(&answers).await?;
+            while self.used - self.ledger.sums().0 > self.window {
+                self.bell.notified().await;
+            }
+            self.stream.ahead.reserve(1 << 16);
+            if self.stream.source.read_buf(&mut self.stream.ahead).await? == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn obey(&mut self, shared: &Arc<Shared>, answers: &mut Vec<u8>) -> Result<(), End> {
+        let mut at = 0;
+        while let Some((said, length)) = v1::parse(&self.stream.ahead[at..])? {
+            at += length;
+            match said {
+                Said::Send { target, payload } => {
+                    self.used += cost(payload.len());
+                    deliver(shared, target, self.ledger.hold(payload));
+                }
+                Said::Resolve { name } => {
+                    let found = shared.names.get(name).filter(|pid| addressee(shared, pid.get()).is_some());
+                    answers.extend_from_slice(&found.map_or(0, |pid| pid.get()).to_be_bytes());
+                }
+                Said::Ping => answers.push(v1::ALIVE),
+            }
+        }
+        self.stream.ahead.advance(at);
+        Ok(())
+    }
+}
+
+/// Delivers; nobody can be told of a refusal, which is counted as a dead letter here.
+fn deliver(shared: &Arc<Shared>, target: u64, payload: Payload) {
+    let Some((pid, cell)) = addressee(shared, target) else {
+        shared.counters.drop_one(crate::counters::Dropped::NoProcess);
+        return;
+    };
+    if let Err((Refusal::WouldBlock, message)) = shared.deliver_to(cell, pid, Message::new(payload)) {
+        shared.refuse_full(pid, message);
+    }
+}
