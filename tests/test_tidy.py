@@ -220,6 +220,12 @@ def test_nothing_is_stubbed_or_skipped() -> None:
     assert rust + python + node == []
 
 
+def test_locks_survive_a_fork() -> None:
+    # Its waiting threads share one table of the process; see crates/core/src/sync.rs.
+    code = [name for name in tracked() if name.startswith("crates/") and name != "crates/core/src/sync.rs"]
+    assert offences(r"parking_lot", code) == []
+
+
 def test_no_path_or_host_of_one_machine_is_in_the_tree() -> None:
     names = [name for name in tracked() if name != "tests/test_tidy.py"]
     machine = r"/root/|/home/|/Users/|/work/|/tmp/iris|\"resolved\": "

@@ -111,7 +111,7 @@ for _ in range(3): threading.Thread(target=send, daemon=True).start()
 arrived(3)
 """,
     "thread_that_spawns": """
-def spawn():
+def spawn(rt=rt):
     there.release()
     try:
         while True: rt.stop(rt.spawn(lambda message: None))

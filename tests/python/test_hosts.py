@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import run_script
+from conftest import run_script, times
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +48,36 @@ print(os.waitstatus_to_exitcode(status), rt.ask_blocking(pid, b"parent"))
 def test_fork_is_refused_with_a_clear_error() -> None:
     done = run_script(FORKED)
     assert (done.stdout, done.stderr, done.returncode) == ("0 b'PARENT'\n", "", 0)
+
+
+# A fork may find any lock taken: the child must not need one that a thread of the parent's holds.
+FORKS_UNDER_LOAD = """
+import iris, os, signal, threading, warnings
+warnings.simplefilter("ignore")
+rt = iris.Runtime()
+def again(message): rt.send(rt.current_pid(), message)
+def crowd(mailbox):
+    while (message := mailbox.recv()) is not None: rt.send(mailbox.pid, message)
+for _ in range(20): rt.send(rt.spawn(again), b"x")
+for _ in range(4): rt.send(rt.spawn_with_mailbox(crowd), b"x")
+timed = rt.spawn(lambda message: None)
+for _ in range(50): rt.send_interval(timed, 1, b"x")
+codes = set()
+for _ in range({forks}):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        with iris.Runtime() as own:
+            answer = own.ask_blocking(own.spawn(bytes.upper), b"x")
+        raise SystemExit(0 if answer == b"X" else 1)
+    codes.add(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(codes)
+"""
+
+
+def test_fork_of_a_busy_process_gives_a_child_that_works() -> None:
+    done = run_script(FORKS_UNDER_LOAD.format(forks=times("IRIS_EXIT_RUNS", 20)), timeout=600)
+    assert (done.stdout, done.stderr, done.returncode) == ("{0}\n", "", 0)
 
 
 MULTIPROCESSING = """

@@ -14,9 +14,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::sync::Mutex;
 
 /// Largest buffer in bytes: a message beyond a gibibyte is a file.
 pub const BUFFER_BYTES_MAX: usize = 1 << 30;

@@ -3,7 +3,8 @@
 //! The modules stand in reading order, and each uses only what is above it or, between the running parts, beside it:
 //! values, pure decisions, shared structures, running, front. Start with [`Runtime`].
 
-mod sync;
+#[doc(hidden)]
+pub mod sync;
 
 // Values
 mod error;

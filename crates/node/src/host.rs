@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ThreadId};
 
+use iris_core::sync::Mutex;
 use iris_core::{Error, LaneHost, Payload, Pid, ShutdownReport, StartDone, Waiter};
 use napi::sys;
-use parking_lot::Mutex;
 
 use crate::raw::{Env, Value};
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use iris_core::sync::Mutex;
 use iris_core::{AskOptions, Error, ErrorKind, Payload, Pid};
-use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use iris_core::sync::Mutex;
 use iris_core::{Context, ExitReason, Flow, Reply, Suspension};
-use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -129,4 +129,9 @@ impl TurnEnd {
         behaviour::fail(self.reply.lock().take(), &reason);
         suspension.resume(Flow::Stop(reason));
     }
+}
+
+/// Makes the classes that users never name; see `prepare` in lib.rs.
+pub(crate) fn prepare(py: Python<'_>) {
+    py.get_type::<TurnEnd>();
 }

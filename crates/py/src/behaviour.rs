@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Weak};
 
+use iris_core::sync::Mutex;
 use iris_core::{Behaviour, Context, ExitReason, Failure, Flow, LaneId, Message, Payload, Reply};
-use parking_lot::Mutex;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;

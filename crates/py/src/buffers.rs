@@ -9,8 +9,8 @@ use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use iris_core::sync::Mutex;
 use iris_core::{ErrorKind, Payload};
-use parking_lot::Mutex;
 use pyo3::exceptions::{PyBufferError, PyMemoryError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -144,4 +144,9 @@ impl Taken {
     pub(crate) fn put_back(self) {
         buffers().lock().insert(self.id, self.entry);
     }
+}
+
+/// Makes the classes that users never name; see `prepare` in lib.rs.
+pub(crate) fn prepare(py: Python<'_>) {
+    py.get_type::<Buffer>();
 }

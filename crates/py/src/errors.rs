@@ -25,6 +25,14 @@ mod classes {
     pyo3::import_exception!(iris.errors, IrisError);
 }
 
+/// Finds all classes, when the module is imported: see `prepare` in lib.rs.
+pub(crate) fn find_classes(py: Python<'_>) {
+    for kind in ErrorKind::ALL {
+        drop(raise_kind(kind, "").into_value(py));
+    }
+    py.get_type::<classes::IrisError>();
+}
+
 /// The Python exception for an error of the core.
 #[expect(clippy::needless_pass_by_value, reason = "used as a function of `map_err`")]
 pub(crate) fn raise(error: Error) -> PyErr {

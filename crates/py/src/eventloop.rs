@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
+use iris_core::sync::Mutex;
 use iris_core::{Drained, Error, HostedLane, LaneHost, LaneId, Payload};
-use parking_lot::Mutex;
 use pyo3::exceptions::PyNotImplementedError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -484,4 +484,10 @@ fn running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     };
     let event_loop = get.bind(py).call0()?;
     Ok((!event_loop.is_none()).then_some(event_loop))
+}
+
+/// Makes the classes that users never name; see `prepare` in lib.rs.
+pub(crate) fn prepare(py: Python<'_>) {
+    py.get_type::<Reader>();
+    py.get_type::<Soon>();
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use iris_core::Pid;
-use parking_lot::Mutex;
+use iris_core::sync::Mutex;
 use pyo3::prelude::*;
 
 use crate::pull::Function;

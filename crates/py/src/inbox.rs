@@ -4,8 +4,8 @@ use std::cell::UnsafeCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use iris_core::sync::Mutex;
 use iris_core::{ErrorKind, Incoming, Pid, PullMailbox, Received, Reply};
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use crate::errors::raise_kind;

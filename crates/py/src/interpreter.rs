@@ -11,9 +11,10 @@ use std::os::raw::c_char;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use iris_core::sync::{Condvar, Mutex, MutexGuard};
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 
 static FORKS: AtomicU32 = AtomicU32::new(0);
 /// The thread that ends the process; 0 before.
@@ -37,6 +38,7 @@ pub(crate) fn forked() {
     INSIDE.store(0, Ordering::SeqCst);
     ENDS.store(0, Ordering::SeqCst);
     OURS.set(false);
+    crate::parker::forked();
 }
 
 /// Whether the process is ending.
@@ -90,15 +92,19 @@ pub(crate) fn detached_through<R: Send>(
     if !is_ours() {
         return detached_user(py, wait);
     }
-    let result = detached(py, || {
+    let (result, pass) = detached(py, || {
         let result = wait();
-        std::mem::forget(gate.lock());
-        result
+        (result, Pass(gate.lock()))
     });
-    // SAFETY: locked and forgotten just above, on this thread.
-    unsafe { gate.force_unlock() };
+    drop(pass);
     result
 }
+
+/// The hold of the gate on the way back into the interpreter.
+struct Pass<'a>(#[expect(dead_code, reason = "held, not read")] MutexGuard<'a, ()>);
+
+// SAFETY: `Py::detach` asks for it, and runs its closure on the thread that called it.
+unsafe impl Send for Pass<'_> {}
 
 /// The same for a thread of the user. A daemon thread that waits while the process ends waits on: its runtime's end is
 /// no news to it.
@@ -155,15 +161,20 @@ fn leave() {
 /// Giving the GIL up and asking for it at once lets nobody in: the thread that is woken finds it taken again. An empty
 /// Python function asks the interpreter itself, which hands the GIL over to whoever has waited for a switch interval, and
 /// waits until it was taken.
-pub(crate) struct Turnstile(Option<Py<PyAny>>);
+pub(crate) struct Turnstile(Py<PyAny>);
+
+static TURNSTILE: PyOnceLock<Turnstile> = PyOnceLock::new();
 
 impl Turnstile {
-    pub(crate) fn new(py: Python<'_>) -> Self {
-        Self(py.eval(c"lambda: None", None, None).ok().map(Bound::unbind))
+    /// Makes it, when the module is imported.
+    pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
+        let made = Self(py.eval(c"lambda: None", None, None)?.unbind());
+        TURNSTILE.get_or_init(py, || made);
+        Ok(())
     }
 
-    pub(crate) fn pass(&self, py: Python<'_>) {
-        if let Some(function) = &self.0 {
+    pub(crate) fn pass(py: Python<'_>) {
+        if let Some(Self(function)) = TURNSTILE.get(py) {
             // What the interpreter raises here, it raises in a thread without a program of its own.
             drop(call_empty(function.bind(py)));
         }

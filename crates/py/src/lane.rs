@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use iris_core::sync::Mutex;
 use iris_core::{Drained, HostedLane, LaneHost, LaneId};
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use crate::interpreter;
@@ -134,13 +134,12 @@ impl PyLane {
     /// Drains until the lane is closed, or for a spare until it was idle for so long.
     fn execute(self: &Arc<Self>, py: Python<'_>, idle: Option<Duration>) {
         let parker = Parker::new();
-        let turnstile = interpreter::Turnstile::new(py);
         EXECUTES.set(Some(Arc::clone(self)));
         while !self.is_closing() {
             let goes_on = match self.hosted().drain(Instant::now() + SLICE) {
                 Drained::More => {
                     self.asking.fetch_add(1, Ordering::Relaxed);
-                    turnstile.pass(py);
+                    interpreter::Turnstile::pass(py);
                     self.asking.fetch_sub(1, Ordering::Relaxed);
                     true
                 }

@@ -68,5 +68,17 @@ fn _iris(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(mesh::dev_certs, module)?)?;
     module.add_function(wrap_pyfunction!(shared::exit, module)?)?;
     module.add_function(wrap_pyfunction!(shared::forked_child, module)?)?;
+    prepare(module.py())?;
     fast::install(module.py())
+}
+
+/// Makes what would else be made at first need. A fork in the midst of that, by another thread, would leave the child with
+/// something that is being made for ever.
+fn prepare(py: Python<'_>) -> PyResult<()> {
+    errors::find_classes(py);
+    buffers::prepare(py);
+    eventloop::prepare(py);
+    async_turn::prepare(py);
+    pull_async::prepare(py);
+    interpreter::Turnstile::install(py)
 }

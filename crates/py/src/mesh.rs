@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use iris_core::sync::Mutex;
 use iris_core::{Certificates, ErrorKind, MeshCompletion, MeshOptions, Pid};
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 

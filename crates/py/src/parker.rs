@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use iris_core::Waiter;
-use parking_lot::{Condvar, Mutex};
+use iris_core::sync::{Condvar, Mutex};
 
 /// Longest spin before a sleep: waking a sleeping thread costs about as much.
 const SPIN: Duration = Duration::from_micros(30);
@@ -14,6 +14,7 @@ const SPINS_PER_LOOK: u32 = 4;
 /// Spins until another thread has stopped spinning, about 1 µs.
 const SPINS_FOR_TURN: u32 = 50;
 
+/// Whether a thread spins.
 static SPINNING: AtomicBool = AtomicBool::new(false);
 
 /// A token that is given by `unpark` and used up by `park`.
@@ -30,8 +31,8 @@ impl Parker {
 
     /// Gives the token; the thread that parks, now or next, goes on.
     pub(crate) fn unpark(&self) {
-        let mut token = self.token.lock();
-        *token = true;
+        // The lock is free again when the thread wakes up, which wants it.
+        *self.token.lock() = true;
         self.given.notify_one();
     }
 
@@ -56,6 +57,11 @@ impl Waiter for Parker {
     fn wake(&self) {
         self.unpark();
     }
+}
+
+/// Called in a forked child, where no other thread spins.
+pub(crate) fn forked() {
+    SPINNING.store(false, Ordering::Release);
 }
 
 /// Spins until `ready`, for a short while and if no other thread of the process spins; false: not ready yet.

@@ -6,8 +6,8 @@
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use iris_core::sync::Mutex;
 use iris_core::{ExitReason, Finish, Pid, PullMailbox, SpawnOptions, Waiter};
-use parking_lot::Mutex;
 use pyo3::exceptions::PyStopIteration;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -470,4 +470,12 @@ impl Decided {
             self.actor.settle(future.py(), finish, &self.waiter);
         }
     }
+}
+
+/// Makes the classes that users never name; see `prepare` in lib.rs.
+pub(crate) fn prepare(py: Python<'_>) {
+    py.get_type::<Receive>();
+    py.get_type::<Bell>();
+    py.get_type::<TaskEnd>();
+    py.get_type::<Decided>();
 }

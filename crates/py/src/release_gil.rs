@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use iris_core::sync::Mutex;
 use iris_core::{ErrorKind, LaneId};
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use crate::errors::{OrRaise, invalid, raise_kind};

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
+use iris_core::sync::Mutex;
 use iris_core::{Error, ErrorKind};
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use crate::behaviour::HandlerCache;

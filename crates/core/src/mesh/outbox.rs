@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
 use tokio::sync::Notify;
 
 use super::credit::Allowance;
@@ -138,7 +138,7 @@ impl Outbox {
         true
     }
 
-    fn ring(&self, mut state: parking_lot::MutexGuard<'_, State>) {
+    fn ring(&self, mut state: crate::sync::MutexGuard<'_, State>) {
         let wakes = std::mem::take(&mut state.idle);
         drop(state);
         if wakes {
