@@ -15,7 +15,8 @@ export type Answer = Data | null | void
 
 /**
  * The handler of a push actor: called once per message, one message at a time. `message` is the handler's own: keep it or
- * change it as you like.
+ * change it as you like. As with Node's own small Buffers, `message.buffer` may hold other messages too: copy a message whose
+ * memory is to be transferred, to a worker for example.
  *
  * A handler that returns a promise gets its next message when the promise is settled. One that throws or rejects ends its
  * actor with reason `"Crash"`; nothing else is hurt.
@@ -333,7 +334,7 @@ export declare class Mailbox implements AsyncIterable<Buffer | SystemMessage> {
   private constructor()
   /** The actor's own pid. */
   readonly pid: Pid
-  /** Whether the actor was told to stop: no message comes any more, and the function should return. */
+  /** Whether the actor was told to stop, or to begin anew: no message comes any more, and the function should return. */
   readonly stopped: boolean
   /**
    * The next message.
@@ -351,7 +352,10 @@ export declare class Mailbox implements AsyncIterable<Buffer | SystemMessage> {
     seconds?: number | null,
     options?: WaitOptions,
   ): Promise<Buffer | SystemMessage | null>
-  /** Waits for one message as {@link Mailbox.recv} and takes what else is there, up to `max`; empty where that gives `null`. */
+  /**
+   * Waits for one message as {@link Mailbox.recv} and takes what else is there, up to `max`, within the time slice that actors
+   * share; empty where that gives `null`.
+   */
   recvMany(max: number, seconds?: number | null, options?: WaitOptions): Promise<(Buffer | SystemMessage)[]>
   /**
    * Answers an ask.

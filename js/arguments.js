@@ -79,7 +79,8 @@ function optionsOf(value, what = 'options') {
 function signalOf(options) {
   const signal = options?.signal
   if (signal === undefined || signal === null) return undefined
-  if (typeof signal !== 'object' || typeof signal.aborted !== 'boolean') {
+  const parts = typeof signal === 'object' ? [signal.addEventListener, signal.removeEventListener] : [undefined]
+  if (!parts.every((part) => typeof part === 'function') || typeof signal.aborted !== 'boolean') {
     throw invalid(`signal must be an AbortSignal, not ${show(signal)}`)
   }
   return signal

@@ -7,6 +7,7 @@ const { Drain } = require('./drain.js')
 const { ErrorCode, IrisError, describe } = require('./errors.js')
 const f = require('./frame.js')
 const { Handlers } = require('./handlers.js')
+const { queueMicrotask } = require('./originals.js')
 const { Log } = require('./log.js')
 const { Observers } = require('./observers.js')
 const { Pulls } = require('./pulls.js')
@@ -128,7 +129,7 @@ class Core {
         this.observers.told(number)
         break
       case f.START:
-        queueMicrotask(() => this.#startReplacement(number, detail))
+        this.#startReplacement(this.factories.get(number), detail)
         break
       case f.FACTORY_GONE:
         this.factories.take(number)
@@ -152,8 +153,11 @@ class Core {
   }
 
   async #startReplacement(factory, token) {
+    // Where the supervisor forgot the factory meanwhile nobody waits for what it would make.
+    if (factory === undefined) return this.native.startDone(token, undefined, 'Error\0the factory was forgotten\0')
+    await undefined
     try {
-      const pid = await this.factories.get(factory)()
+      const pid = await factory()
       if (typeof pid !== 'number') throw new TypeError('the factory of a replacement returned no pid')
       this.native.startDone(token, pid, undefined)
     } catch (error) {
@@ -181,6 +185,7 @@ class Core {
     this.pulls.close()
     this.asks.close()
     for (const join of this.joins.takeAll()) join.resolve(true)
+    this.factories.takeAll()
     this.observers.close()
     this.rooms.retry()
     this.native.release()

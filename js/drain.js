@@ -2,9 +2,11 @@
 'use strict'
 
 const { AsyncResource } = require('node:async_hooks')
+const { markAsUntransferable } = require('node:worker_threads')
 
 const { describe } = require('./errors.js')
 const f = require('./frame.js')
+const { queueMicrotask, setImmediate } = require('./originals.js')
 const { Slice } = require('./slice.js')
 
 /** Node's own class behind Buffer: a view made with it is a Buffer and costs a third of `Buffer.from`. */
@@ -12,7 +14,16 @@ const FastBuffer = Buffer[Symbol.species]
 /** What an ask is answered with where a handler returns nothing. */
 const NOTHING = Buffer.alloc(0)
 
+/** Batches whose events are told though the slice is over, about 5 ms: what ended is let go of as fast as it can be made. */
+const EVENT_BATCHES_LEAST = 32
+
 const { FIRST_TURN, FIRST_EVENT, EVENT_WORDS, FLAGGED, LENGTH, NEXT_SLAB, OWN_PART, WANTS_REPLY } = f
+
+/** A slab that messages share: whoever transferred it with one message would take the others away, as with Node's pool. */
+function shared(slab) {
+  markAsUntransferable(slab)
+  return slab
+}
 
 class Drain {
   #core
@@ -108,22 +119,37 @@ class Drain {
     const parts = this.#parts
     try {
       this.enter()
-      for (;;) {
+      // Microtasks may call for one drain after the other, each for one event: they count as messages do.
+      let over = this.slice.tick()
+      for (let batch = 0; !over; batch++) {
         if (parts.length > 1) parts.length = 1
         if (!hot.fill()) break
         this.#part = 0
-        this.#slab = parts[0]
-        if (this.#frame[f.EVENTS] > 0) this.#events()
-        if (this.#turns()) {
-          this.scheduleLater()
-          break
-        }
+        if (this.#slab !== parts[0]) this.#slab = shared(parts[0])
+        over = this.#handleEvents(batch) || this.#turns()
       }
+      if (over) this.scheduleLater()
       this.#core.rooms.retry()
+    } catch (error) {
+      // Nothing of a user's ends here. Whatever does: what was not handled goes back, and the others go on.
+      hot.settle(Math.max(this.turn, 0), this.turn < 0 ? 0 : this.index + 1)
+      this.scheduleLater()
+      throw error
     } finally {
       this.turn = -1
       this.#running = false
     }
+  }
+
+  /** Handles the events; true when the slice is over. Turns look at the clock; what has none may be very much, too. */
+  #handleEvents(batch) {
+    const events = this.#frame[f.EVENTS]
+    if (events > 0) this.#events()
+    else if (this.#frame[f.TURNS] > 0) return false
+    if (events > 0 && batch < EVENT_BATCHES_LEAST) return false
+    if (!this.slice.look()) return false
+    this.#hot.settle(0, 0)
+    return true
   }
 
   /** Begins the slice of this turn of the event loop. One for all drains: those of microtasks could go on for ever. */
@@ -162,11 +188,17 @@ class Drain {
         this.index = index
         const size = frame[at + 1]
         let message
-        if (size < FLAGGED) {
-          message = new FastBuffer(slab, frame[at], size)
-        } else {
-          message = this.view(frame[at], size)
-          slab = this.#slab
+        try {
+          if (size < FLAGGED) {
+            message = new FastBuffer(slab, frame[at], size)
+          } else {
+            message = this.view(frame[at], size)
+            slab = this.#slab
+          }
+        } catch {
+          // A handler detached the slab: what is left is handed over anew, in another.
+          this.#hot.settle(turn, index)
+          return false
         }
         let result
         try {
@@ -191,7 +223,7 @@ class Drain {
   /** The bytes at a place of the batch. Places must be read in order. */
   view(offset, size) {
     if (size & OWN_PART) return new FastBuffer(this.#parts[++this.#part], 0, size & LENGTH)
-    if (size & NEXT_SLAB) this.#slab = this.#parts[++this.#part]
+    if (size & NEXT_SLAB) this.#slab = shared(this.#parts[++this.#part])
     return new FastBuffer(this.#slab, offset, size & LENGTH)
   }
 
@@ -200,7 +232,7 @@ class Drain {
     const end = at + count * 2
     for (; at < end; at += 2) {
       const size = this.#frame[at + 1]
-      if (size & NEXT_SLAB) this.#slab = this.#parts[++this.#part]
+      if (size & NEXT_SLAB) this.#slab = shared(this.#parts[++this.#part])
       else if (size & OWN_PART) this.#part++
     }
     return end
@@ -215,9 +247,14 @@ class Drain {
   /** A handler returned something, or is to answer; true when its turn is over. */
   #returned(turn, index, size, result) {
     const asked = (size & WANTS_REPLY) !== 0
-    if (result !== undefined && result !== null && typeof result.then === 'function') {
-      return this.#suspend(turn, index, asked, result)
+    let then
+    try {
+      then = result?.then
+    } catch (error) {
+      this.#crashed(turn, index, error)
+      return true
     }
+    if (typeof then === 'function') return this.#suspend(turn, index, asked, result, then)
     if (asked) this.#answer(turn, index, result)
     return false
   }
@@ -230,7 +267,7 @@ class Drain {
     }
   }
 
-  #suspend(turn, index, asked, promise) {
+  #suspend(turn, index, asked, promise, then) {
     const hot = this.#hot
     const pid = hot.turnPid(turn)
     const token = hot.suspend(turn, index)
@@ -243,7 +280,7 @@ class Drain {
       this.#core.logCrash(pid, error)
     }
     try {
-      promise.then(fulfilled, rejected)
+      Reflect.apply(then, promise, [fulfilled, rejected])
     } catch (error) {
       rejected(error)
     }
@@ -268,7 +305,8 @@ class Drain {
           this.#mail.push(number)
           break
         case f.SLOT_FREE:
-          core.handlers.release(number)
+          // Asked now: a maker that ran since the event was told may have spawned an actor with this handler.
+          if (this.#hot.isFree(number)) core.handlers.release(number)
           break
         default:
           core.event(frame[at], number, frame[at + 2])
@@ -279,4 +317,4 @@ class Drain {
   }
 }
 
-module.exports = { Drain, FastBuffer, NOTHING }
+module.exports = { Drain, FastBuffer, NOTHING, shared }

@@ -1,6 +1,8 @@
 // Log: tells a person of failures, on the console unless the runtime was given something else.
 'use strict'
 
+const { now } = require('./originals.js')
+
 /** Lines a second; beyond them failures are only counted, so that a storm of crashes stays readable. */
 const LINES_MAX = 10
 
@@ -33,10 +35,10 @@ class Log {
   #error(message, ...errors) {
     const logger = this.#logger
     if (logger === null) return
-    const now = performance.now()
-    if (now - this.#since > 1000) {
+    const time = now()
+    if (time - this.#since > 1000) {
       const suppressed = this.#suppressed
-      this.#since = now
+      this.#since = time
       this.#lines = 0
       this.#suppressed = 0
       if (suppressed > 0) this.#write(`iris: ${suppressed} more failures in the last second were not logged`)

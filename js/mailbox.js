@@ -5,7 +5,7 @@ const { callable, count, optionsOf, signalOf, timeoutOf } = require('./arguments
 const f = require('./frame.js')
 const { SystemMessage } = require('./system-message.js')
 const { Waiting } = require('./waiting.js')
-const { FastBuffer } = require('./drain.js')
+const { FastBuffer, shared } = require('./drain.js')
 
 /** A look that found nothing, as opposed to a stop, which is null. */
 const EMPTY = Symbol('empty')
@@ -16,6 +16,7 @@ function asMatcher(matcher) {
 }
 
 /** Names of the methods that are for pulls.js alone. */
+const begin = Symbol('iris.begin')
 const deliver = Symbol('iris.deliver')
 const end = Symbol('iris.end')
 
@@ -26,6 +27,8 @@ class Mailbox {
   #left = 0
   #epoch = -1
   #waiters = []
+  /** A matcher runs: the mailbox cannot be looked into meanwhile. */
+  #looking = false
   #stopped = false
   #replies = new WeakMap()
 
@@ -37,7 +40,7 @@ class Mailbox {
   }
 
   get stopped() {
-    return this.#stopped
+    return this.#stopped || this.#core.hot.isStopped(this.#number)
   }
 
   recv(seconds, options) {
@@ -61,10 +64,11 @@ class Mailbox {
     const first = await this.recv(seconds, options)
     if (first === null) return []
     const messages = [first]
-    while (messages.length < max && this.#waiters.length === 0) {
+    while (messages.length < max && this.#waiters.length === 0 && !this.#looking && !this.#core.drain.slice.tick()) {
       const next = this.#look(undefined)
       if (next === EMPTY || next === null) break
       messages.push(next)
+      this.#left--
     }
     return messages
   }
@@ -72,8 +76,9 @@ class Mailbox {
   reply(message, data) {
     const number = this.#replies.get(message)
     if (number === undefined) return false
+    const awaited = this.#core.hot.reply(this.#number, number, data)
     this.#replies.delete(message)
-    return this.#core.hot.reply(this.#number, number, data)
+    return awaited
   }
 
   async *[Symbol.asyncIterator]() {
@@ -88,7 +93,7 @@ class Mailbox {
     const timeoutMs = timeoutOf(seconds)
     const signal = options === undefined ? undefined : signalOf(optionsOf(options))
     if (signal?.aborted) throw signal.reason
-    if (this.#waiters.length === 0 && this.#mayRun()) {
+    if (this.#waiters.length === 0 && !this.#looking && this.#mayRun()) {
       const found = this.#look(matcher)
       if (found !== EMPTY) return Promise.resolve(found)
       if (timeoutMs === 0) return Promise.resolve(null)
@@ -96,8 +101,10 @@ class Mailbox {
       this.#core.pulls.later(this)
     }
     const onEnd = (ended) => this.#forget(ended)
-    const waiting = new Waiting({ timeoutMs, signal, onTimeout: () => null, onEnd, byActor: true })
-    waiting.matcher = matcher
+    const lastLook = () => this[deliver]()
+    const waiting = new Waiting({ timeoutMs, signal, onTimeout: () => null, onEnd, lastLook, byActor: true })
+    // A wait that the matcher itself ended takes nothing any more.
+    waiting.matcher = matcher && ((data, notice) => !waiting.done && matcher(data, notice) && !waiting.done)
     this.#waiters.push(waiting)
     return waiting.promise
   }
@@ -123,12 +130,21 @@ class Mailbox {
     if (this.#stopped) return null
     const core = this.#core
     const number = this.#number
-    const found = matcher === undefined ? core.hot.receive(number) : core.native.selectMail(number, matcher)
+    const found = matcher === undefined ? core.hot.receive(number) : this.#select(matcher)
     if (found === f.NOTHING) return EMPTY
     if (found === f.MESSAGE) return this.#read(core)
     if (found === f.NOTICE) return new SystemMessage(core.native.takeNotice(number))
     this.#stopped = true
     return null
+  }
+
+  #select(matcher) {
+    this.#looking = true
+    try {
+      return this.#core.native.selectMail(this.#number, matcher)
+    } finally {
+      this.#looking = false
+    }
   }
 
   #read(core) {
@@ -141,7 +157,7 @@ class Mailbox {
       message = new FastBuffer(core.mailParts[0], 0, length)
       core.mailParts.length = 0
     } else {
-      if (size & f.NEXT_SLAB) core.mailSlab = core.mailParts[0]
+      if (size & f.NEXT_SLAB) core.mailSlab = shared(core.mailParts[0])
       message = new FastBuffer(core.mailSlab, offset, length)
     }
     if (size & f.WANTS_REPLY) this.#replies.set(message, core.frame[f.RECEIVED + 2])
@@ -150,23 +166,35 @@ class Mailbox {
 
   /** Something may have come: gives it to who waits, oldest first. For pulls.js alone. */
   [deliver]() {
-    for (let index = 0; index < this.#waiters.length; ) {
-      const waiting = this.#waiters[index]
-      let found
+    if (this.#looking) return this.#core.pulls.later(this)
+    // A look that finds something ends the wait the looks before it have readied: those wait in vain until all looked again.
+    while (this.#deliverOnce());
+    return undefined
+  }
+
+  /** Has everybody who waits look once; true where the last look found something and somebody waits on. */
+  #deliverOnce() {
+    let found = EMPTY
+    for (const waiting of [...this.#waiters]) {
+      // Ended by a matcher that was asked just now.
+      if (waiting.done) continue
       try {
         found = this.#look(waiting.matcher)
+        if (found === EMPTY) continue
+        this.#forget(waiting)
+        waiting.resolve(found)
       } catch (error) {
-        this.#waiters.splice(index, 1)
+        found = undefined
+        this.#forget(waiting)
         waiting.reject(error)
-        continue
       }
-      if (found === EMPTY) {
-        index++
-        continue
-      }
-      this.#waiters.splice(index, 1)
-      waiting.resolve(found)
     }
+    return found !== EMPTY && this.#waiters.length > 0
+  }
+
+  /** The function is called anew: an earlier stop is over. For pulls.js alone. */
+  [begin]() {
+    this.#stopped = false
   }
 
   /** The actor is gone. For pulls.js alone. */
@@ -176,4 +204,4 @@ class Mailbox {
   }
 }
 
-module.exports = { Mailbox, asMatcher, deliver, end }
+module.exports = { Mailbox, asMatcher, begin, deliver, end }

@@ -1,6 +1,8 @@
 // Observers: who waits for what observed actors get, with one watch of the native side per actor.
 'use strict'
 
+const { queueMicrotask } = require('./originals.js')
+
 class Observers {
   #core
   /** By pid who looks again when something came. */

@@ -3,7 +3,8 @@
 
 const { describe } = require('./errors.js')
 const f = require('./frame.js')
-const { Mailbox, deliver, end } = require('./mailbox.js')
+const { queueMicrotask } = require('./originals.js')
+const { Mailbox, begin, deliver, end } = require('./mailbox.js')
 
 class Pulls {
   #core
@@ -86,6 +87,7 @@ class Pulls {
         return this.#restart(actor)
       case f.SWAPPED:
         actor.handler = this.#core.functions.list[this.#core.frame[f.RECEIVED]]
+        actor.mailbox[begin]()
         return queueMicrotask(() => this.#run(actor))
       case f.WAITING:
         actor.undecided = true
@@ -99,6 +101,7 @@ class Pulls {
   }
 
   #restart(actor) {
+    actor.mailbox[begin]()
     queueMicrotask(() => {
       try {
         if (actor.maker !== undefined) actor.handler = actor.maker()

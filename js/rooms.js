@@ -5,6 +5,7 @@ const { types } = require('node:util')
 
 const { optionsOf, pidOf, signalOf, timeoutOf } = require('./arguments.js')
 const f = require('./frame.js')
+const { isView } = require('./originals.js')
 const { Waiting } = require('./waiting.js')
 
 class Rooms {
@@ -78,7 +79,7 @@ class Rooms {
 
 /** The data as they are now: the sender may change its buffer while the message waits. */
 function copyOf(data) {
-  if (ArrayBuffer.isView(data)) {
+  if (isView(data)) {
     const copy = Buffer.alloc(data.byteLength)
     if (copy.length > 0) copy.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
     return copy

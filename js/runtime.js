@@ -8,6 +8,7 @@ const { Core } = require('./core.js')
 const { invalid } = require('./errors.js')
 const f = require('./frame.js')
 const { addMethods } = require('./groups.js')
+const { isView } = require('./originals.js')
 const { inspection } = require('./inspect.js')
 const { core } = require('./key.js')
 const { mesh } = require('./mesh.js')
@@ -39,7 +40,9 @@ class NodeRuntime {
 
   spawn(handler, budget) {
     args.callable(handler, 'handler')
-    const pid = this.#hot.spawn(this.#handlers.shared(handler), args.budgetOf(budget))
+    // Checked first: a slot that no actor gets is never free again.
+    const messages = args.budgetOf(budget)
+    const pid = this.#hot.spawn(this.#handlers.shared(handler), messages)
     this.#core.hold()
     return pid
   }
@@ -97,7 +100,7 @@ class NodeRuntime {
   // Sending
 
   send(pid, data) {
-    const sent = ArrayBuffer.isView(data) ? this.#send(pid, data) : this.#hot.sendOther(pid, data)
+    const sent = isView(data) ? this.#send(pid, data) : this.#hot.sendOther(pid, data)
     return sent === undefined || this.#sent(sent)
   }
 
@@ -134,7 +137,8 @@ class NodeRuntime {
 
   mailboxSize(pid) {
     const { drain } = this.#core
-    const size = this.#hot.mailboxSize(args.pidOf(pid), drain.turn < 0 ? 0 : drain.turn, drain.index)
+    const [turn, begun] = drain.turn < 0 ? [0, 0] : [drain.turn, drain.index + 1]
+    const size = this.#hot.mailboxSize(args.pidOf(pid), turn, begun)
     return size < 0 ? null : size
   }
 
@@ -188,6 +192,7 @@ class NodeRuntime {
     const waiting = new Waiting({ timeoutMs, signal, onTimeout: () => false, onEnd })
     number = joins.add(waiting)
     watch = native.watchExit(pid, number)
+    if (watch === 0) joins.take(number).resolve(true)
     return waiting.promise
   }
 

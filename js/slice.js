@@ -1,6 +1,8 @@
 // Slice: how long actors may run before the event loop has its turn, measured without reading the clock each time.
 'use strict'
 
+const { now } = require('./originals.js')
+
 /** Timers and sockets wait at most about this long. */
 const SLICE_MS = 5
 /** The clock costs 40 ns, a message 70 to 100: it is read once in so many messages where they are quick. */
@@ -17,7 +19,7 @@ class Slice {
   }
 
   begin() {
-    this.looked = performance.now()
+    this.looked = now()
     this.deadline = this.looked + SLICE_MS
   }
 
@@ -27,12 +29,12 @@ class Slice {
   }
 
   look() {
-    const now = performance.now()
-    if (now - this.looked > SLOW_MS) this.stride = 1
+    const time = now()
+    if (time - this.looked > SLOW_MS) this.stride = 1
     else if (this.stride < STRIDE_MAX) this.stride *= 2
     this.left = this.stride
-    this.looked = now
-    return now >= this.deadline
+    this.looked = time
+    return time >= this.deadline
   }
 }
 

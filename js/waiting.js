@@ -14,9 +14,10 @@ class Waiting {
 
   /**
    * `onTimeout` gives the value, `onEnd` is called when it ended without what it waited for. `byActor`: an actor waits;
-   * it is the actor that keeps the process then, or does not, and not its time-out.
+   * it is the actor that keeps the process then, or does not, and not its time-out. `lastLook` is called before the
+   * time-out is believed: what was waited for may be there, and nobody looked because the event loop was busy.
    */
-  constructor({ timeoutMs, signal, onTimeout, onEnd, byActor = false }) {
+  constructor({ timeoutMs, signal, onTimeout, onEnd, lastLook, byActor = false }) {
     this.done = false
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve
@@ -24,6 +25,7 @@ class Waiting {
     })
     if (timeoutMs !== undefined) {
       this.#timer = setTimeout(() => {
+        lastLook?.()
         if (this.done) return
         onEnd?.(this)
         this.resolve(onTimeout())

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use iris_core::{Bounds, ChildSpec, Overflow, Restart, SpawnOptions};
@@ -12,6 +13,7 @@ use crate::host::{Event, MailBell};
 use crate::mail::SwappedTo;
 use crate::native::Native;
 use crate::raw;
+use crate::slots::Maker;
 
 /// The choices of a spawn; what is absent has its default.
 #[napi(object, object_to_js = false)]
@@ -61,6 +63,7 @@ impl Native {
     /// Spawns a push actor whose handler is made anew at each restart.
     #[napi]
     pub fn spawn_made(&self, slot: u32, maker: u32, choices: SpawnChoices) -> Result<f64> {
+        let maker = Maker::new(maker, &self.state.host);
         let behaviour = self.state.slots.borrow_mut().made(slot, maker, &self.state.host);
         let options = self.options(choices)?;
         let pid = self.state.check(self.state.runtime.spawn_shared(behaviour, options))?;
@@ -143,16 +146,20 @@ impl Native {
         self.state.check(self.state.runtime.rollback_behavior(pid, steps as usize))
     }
 
-    /// An event with this number tells that the actor is gone; at once where it is. What is returned takes that back.
+    /// An event with this number tells that the actor is gone. What is returned takes that back; zero: it is gone already.
     #[napi]
     pub fn watch_exit(&self, pid: f64, join: u32) -> f64 {
-        let host = Arc::clone(&self.state.host);
-        let Some(pid) = raw::pid_of(pid) else {
-            host.post(Event::Exited { join });
-            return 0.0;
-        };
-        let hook = Box::new(move |_, _: &iris_core::ExitReason| host.post(Event::Exited { join }));
-        raw::id_number(self.state.runtime.on_exit(pid, hook))
+        let Some(pid) = raw::pid_of(pid) else { return 0.0 };
+        let (host, gone) = (Arc::clone(&self.state.host), Arc::new(AtomicBool::new(false)));
+        let told = Arc::clone(&gone);
+        let hook = self.state.runtime.on_exit(
+            pid,
+            Box::new(move |_, _| {
+                told.store(true, Ordering::Release);
+                host.post(Event::Exited { join });
+            }),
+        );
+        if gone.load(Ordering::Acquire) { 0.0 } else { raw::id_number(hook) }
     }
 
     /// Nobody waits for the actor's end any more.

@@ -5,6 +5,7 @@
 //! (`crash`), a promise (`suspend`), or that it stops here (`settle`), because a signal came or its time slice is over.
 //! Messages not handled yet go back to the front of their mailbox, so nothing is lost, doubled or reordered.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -17,13 +18,18 @@ use crate::raw::{Env, Value};
 use crate::slots::JsBehaviour;
 use crate::state::{State, Suspended};
 
+/// Actors without a message for JavaScript that one batch passes over: to end so many takes about 1 ms.
+const PASSED_MAX: usize = 512;
+
 /// The turns JavaScript has in hand.
 pub(crate) struct Batch {
     parcels: Parcels,
     held: Vec<Held>,
     messages: Vec<Option<Message>>,
-    events: Vec<Event>,
+    events: VecDeque<Event>,
     events_given: usize,
+    /// The batch ends before what is ready does, so that JavaScript may look at the clock.
+    is_cut: bool,
 }
 
 /// One turn: its messages are `first..first + count` of the batch.
@@ -42,8 +48,9 @@ impl Batch {
             parcels: Parcels::new(env, parts),
             held: Vec::new(),
             messages: Vec::new(),
-            events: Vec::new(),
+            events: VecDeque::new(),
             events_given: 0,
+            is_cut: false,
         }
     }
 
@@ -56,11 +63,12 @@ impl Batch {
             self.parcels.begin();
             self.fill_events(state);
             self.fill_turns(state);
-            if self.events_given + self.held.len() > 0 {
+            if self.events_given + self.held.len() > 0 || self.is_cut {
                 return true;
             }
             state.host.falling_asleep();
-            if !state.host.has_events() && state.lane.try_sleep() {
+            // Events of which JavaScript need not know may stand before others: those are here, and nobody tells of them again.
+            if self.events.is_empty() && !state.host.has_events() && state.lane.try_sleep() {
                 return false;
             }
             state.host.awake();
@@ -89,13 +97,16 @@ impl Batch {
         let interrupts = state.lane.interrupts().load(Ordering::Acquire);
         frame.set(frame::INTERRUPTS, interrupts);
         let mut at = frame::FIRST_TURN;
-        while self.messages.len() < frame::MESSAGES_MAX {
+        let mut passed = 0;
+        self.is_cut = false;
+        while self.messages.len() < frame::MESSAGES_MAX && !self.is_cut {
             let Some(turn) = state.lane.take_turn() else { break };
             let held = self.held.len();
             at = self.fill_turn(state, frame, turn, at);
-            if self.held.len() == held && held > 0 {
-                // An actor that is not ready yet, of which there may be few: those that are must not wait for it.
-                break;
+            if self.held.len() == held {
+                // An actor that is not ready yet, or ended, of which there may be few: those that are must not wait for it.
+                passed += 1;
+                self.is_cut |= held > 0 || passed == PASSED_MAX;
             }
         }
         frame.set(frame::TURNS, u32_of(self.held.len()));
@@ -104,7 +115,13 @@ impl Batch {
     /// Takes what one actor may handle now; where the next turn begins in the frame.
     #[inline]
     fn fill_turn(&mut self, state: &State, frame: &Frame, mut turn: Turn, at: usize) -> usize {
-        let Some(message) = turn.take_ready().or_else(|| turn.next_message()) else { return at };
+        let message = turn.take_ready().or_else(|| turn.next_message());
+        if state.has_made.take() {
+            // A user's function ran: it may have taken its time, or the slab.
+            self.is_cut = true;
+            self.parcels.forget_detached();
+        }
+        let Some(message) = message else { return at };
         let Some(slot) = slot_of(&turn) else { return at };
         let first = self.messages.len();
         let end = if state.slots.borrow().is_async(slot) { first + 1 } else { frame::MESSAGES_MAX };
@@ -181,12 +198,12 @@ impl Batch {
         Some(self.held.get(turn)?.pid)
     }
 
-    /// How many messages of this actor were taken and not begun, when JavaScript is at this place.
-    pub(crate) fn waiting(&self, pid: Pid, turn: usize, message: usize) -> usize {
+    /// How many messages of this actor were taken and not begun, when JavaScript has begun so many of this turn.
+    pub(crate) fn waiting(&self, pid: Pid, turn: usize, begun: usize) -> usize {
         let held = self.held.iter().enumerate().filter(|(_, held)| held.pid == pid && held.turn.is_some());
         held.map(|(index, held)| match index.cmp(&turn) {
             std::cmp::Ordering::Less => 0,
-            std::cmp::Ordering::Equal => held.count.saturating_sub(message + 1),
+            std::cmp::Ordering::Equal => held.count.saturating_sub(begun),
             std::cmp::Ordering::Greater => held.count,
         })
         .sum()

@@ -46,7 +46,9 @@ impl Buffers {
     /// Allocates a buffer.
     #[napi]
     pub fn allocate<'a>(&mut self, env: Env, size: u32) -> Result<Allocated<'a>> {
-        let memory = Memory::zeroed((size as usize).min(LENGTH_MAX));
+        let Some(memory) = Memory::zeroed((size as usize).min(LENGTH_MAX)) else {
+            return Err(napi::Error::from_reason(format!("there is no memory for a buffer of {size} bytes")));
+        };
         let Some(value) = show(env.raw(), memory.clone()) else {
             return Err(napi::Error::from_reason("this host allows no ArrayBuffers of native memory"));
         };
@@ -60,7 +62,10 @@ impl Buffers {
     #[napi]
     pub fn send(&mut self, runtime: &Native, pid: f64, id: u32) -> Result<bool> {
         let state = &runtime.state;
-        let Some(open) = self.open.get_mut(id) else {
+        // Where JavaScript transferred the ArrayBuffer the memory is another's: it could still be written when it was sent.
+        let open = self.open.get_mut(id).filter(|open| !raw::is_detached(state.env, open.array_buffer.get()));
+        let Some(open) = open else {
+            drop(self.open.take(id));
             let message = format!("no buffer has id {id}: it was handed over, or never allocated");
             return Err(state.raise(&Error::new(ErrorKind::NoSuchBuffer, message)));
         };

@@ -41,10 +41,7 @@ impl State {
                 }
             }
             Event::Exited { join } => Some([kind::EXITED, join, 0, 0]),
-            Event::Mail { mailbox } => {
-                self.mail.borrow_mut().woken(mailbox);
-                Some([kind::MAIL, mailbox, 0, 0])
-            }
+            Event::Mail { mailbox } => Some([kind::MAIL, mailbox, 0, 0]),
             Event::Observed { watch } => Some([kind::OBSERVED, watch, 0, 0]),
             Event::Cancelled { token } => {
                 let suspended = self.suspended.borrow_mut().take(token);
@@ -56,10 +53,7 @@ impl State {
                 Some([kind::START, factory, token, 0])
             }
             Event::FactoryGone { factory } => Some([kind::FACTORY_GONE, factory, 0, 0]),
-            Event::SlotFree { slot } => {
-                let free = self.slots.borrow_mut().is_free(slot);
-                free.then_some([kind::SLOT_FREE, slot, 0, 0])
-            }
+            Event::SlotFree { slot } => Some([kind::SLOT_FREE, slot, 0, 0]),
             Event::FunctionFree { slot } => Some([kind::FUNCTION_FREE, slot, 0, 0]),
             Event::GaveUp { supervisor, message } => {
                 let text = self.texts.borrow_mut().put(format!("supervisor {supervisor} gave up: {message}"));

@@ -7,6 +7,7 @@
 //! The threadsafe function is behind a lock, because the environment may end while other threads signal: `detach` takes
 //! it away, and no call is in progress any more when it returns.
 
+use std::collections::VecDeque;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +18,9 @@ use iris_core::{Error, LaneHost, Payload, Pid, ShutdownReport, StartDone, Waiter
 use napi::sys;
 
 use crate::raw::{Env, Value};
+
+/// Events whose memory is kept for the next ones: some batches of them.
+const EVENTS_KEPT: usize = 4096;
 
 /// What the JavaScript thread is told.
 pub(crate) enum Event {
@@ -48,7 +52,7 @@ pub(crate) enum Event {
 
 /// The way to one JavaScript thread.
 pub(crate) struct Host {
-    events: Mutex<Vec<Event>>,
+    events: Mutex<VecDeque<Event>>,
     signalled: AtomicBool,
     /// The JavaScript thread, and whether it is within a send: then it need not be woken, the send's caller is told.
     thread: ThreadId,
@@ -86,7 +90,7 @@ impl Host {
             napi::check_status!(sys::napi_unref_threadsafe_function(env, bell))?;
         }
         Ok(Arc::new(Self {
-            events: Mutex::new(Vec::new()),
+            events: Mutex::new(VecDeque::new()),
             signalled: AtomicBool::new(false),
             thread: thread::current().id(),
             sending: AtomicBool::new(false),
@@ -97,13 +101,18 @@ impl Host {
 
     /// Tells the JavaScript thread something; from any thread.
     pub(crate) fn post(&self, event: Event) {
-        self.events.lock().push(event);
+        self.events.lock().push_back(event);
         self.signal();
     }
 
-    /// What was told, oldest first, moved behind what `into` holds.
-    pub(crate) fn take(&self, into: &mut Vec<Event>) {
-        into.append(&mut self.events.lock());
+    /// What was told, oldest first, where nothing is left of what was taken before: however much came, it is not moved.
+    pub(crate) fn take(&self, into: &mut VecDeque<Event>) {
+        if into.is_empty() {
+            if into.capacity() > EVENTS_KEPT {
+                *into = VecDeque::new();
+            }
+            std::mem::swap(into, &mut self.events.lock());
+        }
     }
 
     pub(crate) fn has_events(&self) -> bool {

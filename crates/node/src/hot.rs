@@ -273,6 +273,26 @@ impl Function for Receive {
     }
 }
 
+/// `isStopped(mailbox) => boolean`: whether a pull actor was told to stop, or to begin anew.
+pub(crate) struct IsStopped;
+
+impl Function for IsStopped {
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let stopped = state.mail.borrow_mut().is_stopped(&state.host, arguments.index(0));
+        Ok(raw::boolean(arguments.env, stopped))
+    }
+}
+
+/// `isFree(slot) => boolean`: whether no actor has the handler in this slot any more, when it is asked.
+pub(crate) struct IsFree;
+
+impl Function for IsFree {
+    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+        let free = state.slots.borrow_mut().is_free(arguments.index(0));
+        Ok(raw::boolean(arguments.env, free))
+    }
+}
+
 /// `reply(mailbox, number, data) => boolean`: answers an ask that a pull actor received.
 pub(crate) struct Reply;
 
@@ -336,8 +356,8 @@ impl Function for CancelTimer {
     }
 }
 
-/// `mailboxSize(pid, turn, message) => number`, negative where there is no such actor. Messages that are in the batch
-/// and not begun count: `turn` and `message` say how far JavaScript is.
+/// `mailboxSize(pid, turn, begun) => number`, negative where there is no such actor. Messages that are in the batch
+/// and not begun count: JavaScript has begun so many of this turn.
 pub(crate) struct MailboxSize;
 
 impl Function for MailboxSize {

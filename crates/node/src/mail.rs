@@ -61,6 +61,7 @@ const REPLIES_SWEPT_FROM: usize = 64;
 struct Pull {
     /// Away while a matcher looks into it.
     mailbox: Option<PullMailbox>,
+    /// A wait was readied and not ended since. An event of mail does not end it: it may be late, of a wait before this one.
     waiting: bool,
     replies: Shelf<Reply>,
     replies_swept_at: usize,
@@ -101,13 +102,6 @@ impl Mail {
         Ok((number, pid))
     }
 
-    /// A wake came: the mailbox may be looked into again.
-    pub(crate) fn woken(&mut self, number: u32) {
-        if let Some(pull) = self.pulls.get_mut(number) {
-            pull.waiting = false;
-        }
-    }
-
     /// Takes the oldest message, or readies the wait for one.
     #[inline]
     pub(crate) fn receive(&mut self, state: &State, number: u32) -> Found {
@@ -127,6 +121,23 @@ impl Mail {
             }
             return hand_over(&mut self.parcels, pull, state, received);
         }
+    }
+
+    /// Whether the function should return. A wait goes on.
+    pub(crate) fn is_stopped(&mut self, host: &Host, number: u32) -> bool {
+        let Some(pull) = self.pulls.get_mut(number) else { return true };
+        let Some(mailbox) = &mut pull.mailbox else { return false };
+        if !std::mem::take(&mut pull.waiting) {
+            return mailbox.is_stopped();
+        }
+        mailbox.end_wait();
+        let stopped = mailbox.is_stopped();
+        pull.waiting = mailbox.prepare_wait();
+        if stopped || !pull.waiting {
+            // Whoever waits has to look.
+            host.post(Event::Mail { mailbox: number });
+        }
+        stopped
     }
 
     /// The mailbox, taken away for a matcher to look into; not waiting any more.

@@ -9,6 +9,7 @@ use iris_core::Failure;
 use napi::sys;
 
 use crate::raw;
+use crate::slots::Slots;
 use crate::state::State;
 
 thread_local! {
@@ -27,8 +28,8 @@ pub(crate) fn while_stepping<R>(state: &State, step: impl FnOnce() -> R) -> R {
     step()
 }
 
-/// Calls the maker in this slot; the slot of the handler it made.
-pub(crate) fn call(slot: u32) -> Result<u32, Failure> {
+/// Calls the maker in this slot; what `adopt` makes of the slot of the handler it made.
+pub(crate) fn call<R>(slot: u32, adopt: impl FnOnce(&mut Slots, u32) -> R) -> Result<R, Failure> {
     let stepping = STEPPING.get();
     // SAFETY: set by `while_stepping`, which borrows the state until it resets it, on this thread.
     let Some(state) = (unsafe { stepping.as_ref() }) else {
@@ -44,5 +45,5 @@ pub(crate) fn call(slot: u32) -> Result<u32, Failure> {
     let mut fresh = 0;
     // SAFETY: a value of the current callback.
     unsafe { sys::napi_get_value_uint32(env, made, &raw mut fresh) };
-    Ok(fresh)
+    Ok(adopt(&mut state.slots.borrow_mut(), fresh))
 }

@@ -1,5 +1,6 @@
 //! Memory: bytes of ours that JavaScript sees in place, through an ArrayBuffer that keeps them.
 
+use std::alloc::{self, Layout};
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
 use std::ptr::{self, NonNull};
@@ -26,11 +27,16 @@ unsafe impl Send for Cells {}
 unsafe impl Sync for Cells {}
 
 impl Memory {
-    /// So many zero bytes.
-    pub(crate) fn zeroed(size: usize) -> Self {
-        let zeros = vec![0u8; size].into_boxed_slice();
-        // SAFETY: `UnsafeCell<[u8]>` has the layout of `[u8]`.
-        Self(Arc::new(Cells(unsafe { Box::from_raw(Box::into_raw(zeros) as *mut UnsafeCell<[u8]>) })))
+    /// So many zero bytes; `None` where there is no memory for them, which is no reason to end the process.
+    pub(crate) fn zeroed(size: usize) -> Option<Self> {
+        let layout = Layout::array::<u8>(size).ok().filter(|layout| layout.size() > 0)?;
+        // SAFETY: the layout is not empty. The memory is given back as a box of `UnsafeCell<[u8]>`, which has the layout of
+        // `[u8]`.
+        let cells = unsafe {
+            let data = NonNull::new(alloc::alloc_zeroed(layout))?;
+            Box::from_raw(ptr::slice_from_raw_parts_mut(data.as_ptr(), size) as *mut UnsafeCell<[u8]>)
+        };
+        Some(Self(Arc::new(Cells(cells))))
     }
 
     fn data(&self) -> *mut [u8] {

@@ -79,6 +79,8 @@ impl Native {
         self.add::<hot::AskError>(object, "askError")?;
         self.add::<hot::Offer>(object, "offer")?;
         self.add::<hot::Receive>(object, "receive")?;
+        self.add::<hot::IsStopped>(object, "isStopped")?;
+        self.add::<hot::IsFree>(object, "isFree")?;
         self.add::<hot::Reply>(object, "reply")?;
         self.add::<hot::MailboxSize>(object, "mailboxSize")?;
         self.add::<hot::Stop>(object, "stop")?;

@@ -174,7 +174,7 @@ impl From<iris_core::Error> for Refused {
 }
 
 /// Asks a JavaScript matcher `(data | undefined, notice | undefined) => boolean`.
-fn matches(state: &State, function: Value, incoming: &Incoming) -> std::result::Result<bool, Thrown> {
+fn ask_matcher(state: &State, function: Value, incoming: &Incoming) -> std::result::Result<bool, Thrown> {
     let env = state.env;
     let mut undefined = ptr::null_mut();
     // SAFETY: the environment of the current callback.
@@ -189,4 +189,9 @@ fn matches(state: &State, function: Value, incoming: &Incoming) -> std::result::
     };
     let chosen = raw::call(env, function, &arguments).ok_or(Thrown)?;
     Ok(raw::is_true(env, chosen))
+}
+
+/// As [`ask_matcher`], in a scope of its own: a long mailbox would otherwise be in memory twice.
+fn matches(state: &State, function: Value, incoming: &Incoming) -> std::result::Result<bool, Thrown> {
+    raw::scoped(state.env, || ask_matcher(state, function, incoming))
 }

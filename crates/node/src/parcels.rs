@@ -3,6 +3,9 @@
 //! A native Buffer costs 300 to 700 ns to make; a view made in JavaScript on an ArrayBuffer that is already there costs 10
 //! to 20. So small payloads are copied one behind the other into a slab, and only their offset and length are handed over.
 //! A slab is never written twice: a message a user keeps holds its slab alive, as a small Buffer holds Node's own pool.
+//!
+//! A slab is memory of JavaScript's: whoever has a message in hand can detach it, and then it is somebody else's, or freed.
+//! So [`Parcels::forget_detached`] looks whenever JavaScript may have run since the last write.
 
 use std::ptr::{self, NonNull};
 
@@ -11,7 +14,7 @@ use napi::sys;
 use iris_core::Payload;
 
 use crate::memory;
-use crate::raw::{Env, Keep, Value};
+use crate::raw::{self, Env, Keep, Value};
 
 /// Size of a slab: twice Node's own Buffer pool, so that a slab serves 1,000 messages of 16 bytes, and one message that is
 /// kept holds no more than this.
@@ -65,6 +68,7 @@ impl Parcels {
     /// Begins a batch: the slab in use becomes part 0.
     pub(crate) fn begin(&mut self) {
         self.count = 0;
+        self.forget_detached();
         if self.slab.is_none() {
             self.slab = new_slab(self.env);
             self.is_first = false;
@@ -82,6 +86,15 @@ impl Parcels {
     #[inline]
     pub(crate) fn begin_one(&mut self) {
         self.count = 0;
+        self.forget_detached();
+    }
+
+    /// Writes no more to a slab whose memory JavaScript took away.
+    #[inline]
+    pub(crate) fn forget_detached(&mut self) {
+        if self.slab.as_ref().is_some_and(|slab| raw::is_detached(self.env, slab.keep.get())) {
+            self.slab = None;
+        }
     }
 
     /// Copies a payload to where JavaScript can see it. The caller checked its length against [`LENGTH_MAX`].

@@ -219,6 +219,15 @@ fn type_name(env: Env, value: Value) -> &'static str {
     }
 }
 
+/// Whether an ArrayBuffer has no memory any more.
+#[inline]
+pub(crate) fn is_detached(env: Env, array_buffer: Value) -> bool {
+    let mut detached = false;
+    // SAFETY: a value of the current callback.
+    unsafe { sys::napi_is_detached_arraybuffer(env, array_buffer, &raw mut detached) };
+    detached
+}
+
 /// A number as a JavaScript value.
 #[inline]
 pub(crate) fn number(env: Env, number: f64) -> Value {
@@ -388,6 +397,22 @@ impl Drop for Keep {
         // SAFETY: made in `new`, deleted once.
         unsafe { sys::napi_delete_reference(self.env, self.reference) };
     }
+}
+
+/// Runs `work` in a scope of its own for the values it makes: without one they live as long as the native call.
+pub(crate) fn scoped<R>(env: Env, work: impl FnOnce() -> R) -> R {
+    struct Scope(Env, sys::napi_handle_scope);
+    impl Drop for Scope {
+        fn drop(&mut self) {
+            // SAFETY: opened below and closed once; no value of it is given out.
+            unsafe { sys::napi_close_handle_scope(self.0, self.1) };
+        }
+    }
+    let mut scope = ptr::null_mut();
+    // SAFETY: the environment of the current callback.
+    unsafe { sys::napi_open_handle_scope(env, &raw mut scope) };
+    let _scope = Scope(env, scope);
+    work()
 }
 
 /// Calls a JavaScript function with these arguments; `None` leaves its exception pending.

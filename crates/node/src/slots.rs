@@ -26,6 +26,12 @@ pub(crate) struct Maker {
     host: Arc<Host>,
 }
 
+impl Maker {
+    pub(crate) fn new(slot: u32, host: &Arc<Host>) -> Arc<Self> {
+        Arc::new(Self { slot, host: Arc::clone(host) })
+    }
+}
+
 impl Drop for Maker {
     fn drop(&mut self) {
         self.host.post(Event::FunctionFree { slot: self.slot });
@@ -45,8 +51,8 @@ impl Behaviour for JsBehaviour {
 
     fn restarted(&self) -> Result<Option<Arc<dyn Behaviour>>, Failure> {
         let Some(maker) = &self.maker else { return Ok(None) };
-        let slot = makers::call(maker.slot)?;
-        Ok(Some(Arc::new(Self { slot, maker: Some(Arc::clone(maker)), host: Arc::clone(&self.host) })))
+        let fresh = makers::call(maker.slot, |slots, slot| slots.made(slot, Arc::clone(maker), &self.host))?;
+        Ok(Some(fresh))
     }
 }
 
@@ -82,8 +88,7 @@ impl Slots {
     }
 
     /// A behaviour of its own for a handler that a function made and will make again.
-    pub(crate) fn made(&mut self, slot: u32, maker: u32, host: &Arc<Host>) -> Arc<JsBehaviour> {
-        let maker = Arc::new(Maker { slot: maker, host: Arc::clone(host) });
+    pub(crate) fn made(&mut self, slot: u32, maker: Arc<Maker>, host: &Arc<Host>) -> Arc<JsBehaviour> {
         let behaviour = Arc::new(JsBehaviour { slot, maker: Some(maker), host: Arc::clone(host) });
         *self.entry(slot) = Slot { behaviour: Arc::downgrade(&behaviour), is_async: false };
         behaviour

@@ -48,6 +48,8 @@ pub(crate) struct State {
     /// Calls the maker in a slot: `(slot) => slot of the handler made | failure text`.
     /// Given up at the close, as the function holds what holds this state.
     make: RefCell<Option<Keep>>,
+    /// A maker was called: a user's function ran within a native call.
+    pub(crate) has_made: Cell<bool>,
     /// The class of errors.
     pub(crate) error_class: Keep,
     holds: Cell<bool>,
@@ -114,6 +116,7 @@ impl State {
             texts: RefCell::default(),
             reports: RefCell::default(),
             make: RefCell::new(Some(Keep::new(env, shared.make))),
+            has_made: Cell::new(false),
             error_class: Keep::new(env, shared.error_class),
             holds: Cell::new(false),
             open: Cell::new(true),
@@ -130,6 +133,7 @@ impl State {
     /// Calls a maker; `None` where it cannot be called any more.
     pub(crate) fn call_maker(&self, slot: u32) -> Option<Value> {
         let make = self.make.borrow().as_ref().map(Keep::get)?;
+        self.has_made.set(true);
         raw::call(self.env, make, &[raw::number(self.env, f64::from(slot))])
     }
 
