@@ -465,7 +465,8 @@ impl Loops {
             let that = Arc::clone(&lane);
             lane.post(Job::Call(Box::new(move |py| {
                 // A loop that is closed already needs no stop.
-                drop(that.event_loop.bind(py).call_method0(intern!(py, "stop")));
+                let module = py.import(intern!(py, "iris._loop"));
+                drop(module.and_then(|m| m.call_method1(intern!(py, "stop"), (&that.event_loop,))));
             })));
         }
     }
