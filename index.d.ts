@@ -353,8 +353,8 @@ export declare class Mailbox implements AsyncIterable<Buffer | SystemMessage> {
     options?: WaitOptions,
   ): Promise<Buffer | SystemMessage | null>
   /**
-   * Waits for one message as {@link Mailbox.recv} and takes what else is there, up to `max`, within the time slice that actors
-   * share; empty where that gives `null`.
+   * Waits for one message as {@link Mailbox.recv} and takes what else is there, up to `max`; more than the actor's budget only
+   * within the time slice that actors share. Empty where `recv` gives `null`.
    */
   recvMany(max: number, seconds?: number | null, options?: WaitOptions): Promise<(Buffer | SystemMessage)[]>
   /**
