@@ -3,6 +3,11 @@
 //! The modules stand in reading order, and each uses only what is above it or, between the running parts, beside it:
 //! values, pure decisions, shared structures, running, front. Start with [`Runtime`].
 
+#![cfg_attr(
+    any(loom, shuttle),
+    expect(dead_code, reason = "the models leave out the mesh and what serves it")
+)]
+
 #[doc(hidden)]
 pub mod sync;
 
