@@ -17,7 +17,7 @@ CARGO_FLAGS ?= --locked
 DEEP_CASES ?= 20000
 DEEP_ROUNDS ?= 5
 SOAK_SECONDS ?= 600
-# For bench-peers and bench-report: --quick is a smoke run, --fresh begins anew, names limit the run to those.
+# bench-peers, bench-report: --quick is a smoke run, --fresh begins anew, names limit the run to those. bench-gate: --accept.
 BENCH_OPTIONS ?=
 
 CORE_SOURCES := $(shell find crates/core/src -name '*.rs') crates/core/Cargo.toml Cargo.toml Cargo.lock
@@ -27,7 +27,7 @@ FACE_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.ty
 	index.js index.mjs index.d.ts package.json README.md
 RUFF_PATHS := $(wildcard python tests scripts benches examples)
 
-.PHONY: help setup build generate fmt lint types test docs demo bench bench-peers bench-report dist deep loom shuttle memcheck ci
+.PHONY: help setup build generate fmt lint types test docs demo bench bench-gate bench-peers bench-report dist deep loom shuttle memcheck ci
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ demo: setup build ## run the Python and the Node demonstration: 100,000 actors e
 
 bench: setup build ## measure the speed and memory table of the product
 	$(PY) benches/run.py
+
+bench-gate: setup build ## fail where a hot path takes more than its baseline, by instructions and ratios; needs valgrind
+	$(PY) benches/gate/gate.py $(BENCH_OPTIONS)
 
 bench-peers: setup build ## install the peers and measure all side by side; under 40 minutes, goes on where it was ended
 	$(PY) benches/peers/measure_all.py $(BENCH_OPTIONS)
@@ -125,6 +128,7 @@ ci: ## everything a change must pass, ending with the suites
 	$(MAKE) docs
 	$(MAKE) loom shuttle
 	$(MAKE) dist
+	$(MAKE) bench-gate
 	$(MAKE) test
 
 .venv/.stamp: requirements-dev.txt

@@ -4,12 +4,15 @@ import { BODY, CRASH, asked, assert, latch, main, now, rate, residentBytes } fro
 
 const echo = (message) => message
 
-// Sixteen bytes for each of a thousand messages: where a message lies is not known to the compiler.
-const memory = new ArrayBuffer(16_000)
+/** A Buffer as fast as JavaScript makes one: a view, without a look at the arguments. */
+class View extends Uint8Array {}
+Object.setPrototypeOf(View.prototype, Buffer.prototype)
+
+const memory = new ArrayBuffer(1 << 16)
 let place = 0
 const view = () => {
-  place = place === 999 ? 0 : place + 1
-  return Buffer.from(memory, place * 16, 16)
+  place = (place + 16) & 0xffff
+  return new View(memory, place, 16)
 }
 
 async function spawnIdle(count) {
