@@ -354,9 +354,7 @@ rt.send(rt.spawn(flood), b"x")
 for _ in range(10): rt.spawn_with_mailbox(lambda mailbox: mailbox.recv())
 with tempfile.TemporaryFile() as file:
     for _ in range(50): faulthandler.dump_traceback(file, all_threads=True)
-    faulthandler.dump_traceback_later(0.001, repeat=True, file=file)
     print(rt.ask_blocking(rt.spawn(bytes.upper), b"x", timeout=30))
-    faulthandler.cancel_dump_traceback_later()
 """
     done = run_script(script)
     assert (done.stdout, done.stderr, done.returncode) == ("b'X'\n", "", 0)
