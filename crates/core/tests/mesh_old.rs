@@ -55,7 +55,7 @@ fn a_client_finds_sends_and_pings_with_and_without_its_version() {
         assert_eq!(resolve(&mut client, "nobody"), 0);
         client.write_all(&sent(pid.get(), b"one")).unwrap();
         client
-            .write_all(&[sent(pid.get(), &[7; 1 << 20]), sent(1 << 40, b"lost"), vec![2]].concat())
+            .write_all(&[sent(pid.get(), &vec![7; 1 << 20]), sent(1 << 40, b"lost"), vec![2]].concat())
             .unwrap();
         let mut alive = [0];
         client.read_exact(&mut alive).unwrap();
@@ -85,7 +85,7 @@ fn a_client_that_sends_too_much_is_not_read() {
     let sender = std::thread::spawn(move || {
         let mut client = client(address);
         for _ in 0..64 {
-            client.write_all(&sent(kept.get(), &[7; 1 << 20])).unwrap();
+            client.write_all(&sent(kept.get(), &vec![7; 1 << 20])).unwrap();
         }
         client
     });
