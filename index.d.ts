@@ -197,6 +197,8 @@ export interface NodeOptions {
    * prove their names.
    */
   certificates?: string
+  /** Which peers may reach which names, as `{ 'web-*': ['mail', 'stats-*'] }`; without it each may reach all. */
+  allow?: Record<string, readonly string[]>
   /** Use addresses that others can reach without TLS. */
   insecure?: boolean
 }

@@ -12,7 +12,7 @@ const { core } = require('./key.js')
 const PROXY = 2 ** 52
 
 function nodeOptions(value) {
-  const { name, timeout, heartbeatMs, payloadMax, window, certificates, insecure } = optionsOf(value)
+  const { name, timeout, heartbeatMs, payloadMax, window, certificates, allow, insecure } = optionsOf(value)
   if (insecure !== undefined && typeof insecure !== 'boolean') {
     throw invalid(`insecure must be true or false, not ${show(insecure)}`)
   }
@@ -23,8 +23,18 @@ function nodeOptions(value) {
     payloadMax: payloadMax === undefined ? undefined : count(payloadMax, 'payloadMax'),
     window: window === undefined ? undefined : count(window, 'window'),
     certificates: optionalText(certificates, 'certificates'),
+    allow: allow === undefined ? undefined : rulesOf(allow),
     insecure,
   }
+}
+
+/** The rules in pairs of a peer's and a name's pattern. */
+function rulesOf(allow) {
+  const ofPeer = ([peer, names]) => {
+    if (!Array.isArray(names)) throw invalid(`the names that ${show(peer)} may reach must be an array, not ${show(names)}`)
+    return names.flatMap((name) => [peer, textOf(name, 'a name')])
+  }
+  return Object.entries(optionsOf(allow, 'allow')).flatMap(ofPeer)
 }
 
 function devCerts(directory, names) {

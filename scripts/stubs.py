@@ -49,6 +49,7 @@ PARAMETERS = {
     "a": "int",
     "ActorRef.data": "_M",
     "addr": "str",
+    "allow": "dict[str, list[str]] | None",
     "b": "int",
     "backoff": "tuple[float, float]",
     "budget": "int",

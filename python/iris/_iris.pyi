@@ -904,7 +904,7 @@ class Runtime:
             pid: a pull or observed actor; `None` ends it.
         """
 
-    def listen(self, addr: str, *, name: str | None = None, timeout: float | None = None, heartbeat_ms: int | None = None, payload_max: int | None = None, window: int | None = None, certificates: str | PathLike[str] | None = None, insecure: bool | None = None) -> str:
+    def listen(self, addr: str, *, name: str | None = None, timeout: float | None = None, heartbeat_ms: int | None = None, payload_max: int | None = None, window: int | None = None, certificates: str | PathLike[str] | None = None, allow: dict[str, list[str]] | None = None, insecure: bool | None = None) -> str:
         """Listen for other nodes.
 
         Args:
@@ -916,6 +916,7 @@ class Runtime:
             window: bytes of messages from one node that may be under way or wait here (16 MiB); beyond, its sends are refused.
             certificates: a directory with `ca.pem`, `NAME.pem` and `NAME.key`, as `dev_certs` makes them: every connection is
                 TLS, and both sides prove their names.
+            allow: which peers may reach which names, as `{"web-*": ["mail", "stats-*"]}`; without it each may reach all.
             insecure: use addresses that others can reach without TLS.
 
         Returns:
@@ -935,7 +936,7 @@ class Runtime:
             b'HELLO'
         """
 
-    def start_mesh(self, *, name: str | None = None, timeout: float | None = None, heartbeat_ms: int | None = None, payload_max: int | None = None, window: int | None = None, certificates: str | PathLike[str] | None = None, insecure: bool | None = None) -> None:
+    def start_mesh(self, *, name: str | None = None, timeout: float | None = None, heartbeat_ms: int | None = None, payload_max: int | None = None, window: int | None = None, certificates: str | PathLike[str] | None = None, allow: dict[str, list[str]] | None = None, insecure: bool | None = None) -> None:
         """Make this runtime a node without listening; the options are those of `listen`. Needed only for other options than
         the defaults: every call to another node makes it one.
 

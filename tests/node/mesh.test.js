@@ -1,9 +1,12 @@
 // The mesh: nodes in processes of their own, Python and Node, that are found, spoken to, watched and killed.
 'use strict'
 
+const fs = require('node:fs')
+const os = require('node:os')
 const path = require('node:path')
 const { spawn } = require('node:child_process')
 
+const { devCerts } = require('../..')
 const { closeAll, eventually, open } = require('./helpers.js')
 
 const ROOT = path.join(__dirname, '..', '..')
@@ -24,6 +27,11 @@ async function start([command, ...args], ...more) {
     if (said.includes('\n')) break
   }
   return { child, address: said.trim() }
+}
+
+/** The notices of an observed actor without heartbeats. */
+function ends(rt, watcher) {
+  return rt.getMessages(watcher).filter(({ system }) => system.typeName !== 'PONG')
 }
 
 afterEach(async () => {
@@ -65,7 +73,7 @@ test.each(LANGUAGES)('the end of an actor is told with its reason: %s', async (_
   rt.link(fragile, watcher)
   rt.send(fragile, 'crash')
   const seen = []
-  await eventually(() => seen.push(...rt.getMessages(watcher)) && seen.length === 2, 'EXIT and DOWN')
+  await eventually(() => seen.push(...ends(rt, watcher)) && seen.length === 2, 'EXIT and DOWN')
   expect(seen.map(({ system }) => system.typeName).sort()).toEqual(['DOWN', 'EXIT'])
   expect(seen[0].system).toMatchObject({ targetPid: fragile, reason: 'Crash' })
   expect(seen[0].system.metadata.message).toBe('told to crash')
@@ -83,7 +91,7 @@ test.each(LANGUAGES)('a killed node is told to each monitor once: %s', async (_,
   const since = performance.now()
   await rt.join(echo)
   const told = []
-  await eventually(() => told.push(...rt.getMessages(watcher)) >= 10_000, 'each DOWN')
+  await eventually(() => told.push(...ends(rt, watcher)) >= 10_000, 'each DOWN')
   expect(performance.now() - since).toBeLessThan(3500)
   expect(told).toHaveLength(10_000)
   expect(new Set(told.map(({ system }) => system.reason))).toEqual(new Set(['NodeDown']))
@@ -121,4 +129,23 @@ test('addresses are checked', async () => {
   await expect(other.monitorRemote('127.0.0.1:1', 2 ** 28)).rejects.toMatchObject({ code: 'NodeDown' })
   expect(await other.isNodeUp('127.0.0.1:1')).toBe(false)
   expect(await other.isNodeUp(address)).toBe(true)
+  expect(() => open().startMesh({ allow: { here: 'mail' } })).toThrow(expect.objectContaining({ code: 'InvalidArgument' }))
+})
+
+test('rules and certificates', async () => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'iris-'))
+  devCerts(directory, ['here', 'there'])
+  const there = open()
+  for (const name of ['mail', 'secret']) there.register(name, there.spawn((message) => message))
+  const certificates = directory
+  const address = there.listen('127.0.0.1:0', { name: 'there', certificates, allow: { 'h*': ['mail'] } })
+  const here = open()
+  here.startMesh({ name: 'here', certificates })
+  expect(String(await here.ask(await here.resolveRemote(address, 'mail'), 'hello'))).toBe('hello')
+  expect(await here.resolveRemote(address, 'secret')).toBeNull()
+  const stranger = open()
+  stranger.startMesh({ timeout: 2 })
+  expect(await stranger.resolveRemote(address, 'mail')).toBeNull()
+  expect(() => devCerts(directory, ['../here'])).toThrow(expect.objectContaining({ code: 'InvalidArgument' }))
+  fs.rmSync(directory, { recursive: true })
 })

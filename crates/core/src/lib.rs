@@ -107,7 +107,7 @@ pub use history::HISTORY_MAX;
 pub use inspect::{ActorInfo, RuntimeInfo};
 pub use lane::{Drained, HostedLane, LANES_MAX, LaneHost, LaneId};
 #[cfg(not(any(loom, shuttle)))]
-pub use mesh::{Certificates, MeshCompletion, MeshInfo, MeshOptions, NODES_MAX, dev_certs};
+pub use mesh::{Allow, Certificates, MeshCompletion, MeshInfo, MeshOptions, NODES_MAX, dev_certs};
 pub use message::{Incoming, Message, Reply, SystemKind, SystemMessage};
 pub use options::{
     BUDGET_DEFAULT, Bounds, ChildSpec, RuntimeOptions, SpawnOptions, SupervisorOptions, WORKERS_MAX,

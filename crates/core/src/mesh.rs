@@ -4,6 +4,7 @@
 //! actor ends or its node is gone. Links, monitors, supervisors and joins of a proxy are those of any actor; what
 //! must be told to the other node goes through [`crate::remote::Peer`]. docs/protocol.md describes the wire.
 
+mod allow;
 mod calls;
 mod certificates;
 mod connection;
@@ -28,6 +29,7 @@ use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 
+pub use allow::Allow;
 pub use certificates::dev_certs;
 pub use options::{Certificates, MeshOptions, NODES_MAX};
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iris_core::{Certificates, Error, MeshCompletion, MeshOptions, Payload, Pid};
+use iris_core::{Allow, Certificates, Error, MeshCompletion, MeshOptions, Payload, Pid};
 use napi_derive::napi;
 
 use crate::errors::Result;
@@ -27,6 +27,8 @@ pub struct NodeOptions {
     pub window: Option<f64>,
     /// A directory with certificates.
     pub certificates: Option<String>,
+    /// Patterns of peers and names, in pairs.
+    pub allow: Option<Vec<String>>,
     /// Whether reachable addresses may be used without TLS.
     pub insecure: Option<bool>,
 }
@@ -42,6 +44,10 @@ pub struct NodeInfo {
     pub nodes: Vec<String>,
     /// Connections that were refused.
     pub refused: f64,
+}
+
+fn rule(pair: &[String]) -> Allow {
+    Allow { peer: pair[0].clone(), name: pair[1].clone() }
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked in js/arguments.js")]
@@ -65,6 +71,7 @@ impl NodeOptions {
             payload_max: self.payload_max.map_or(default.payload_max, |bytes| bytes as usize),
             window: self.window.map_or(default.window, |bytes| bytes as usize),
             certificates,
+            allow: self.allow.map(|pairs| pairs.chunks_exact(2).map(rule).collect()),
             insecure: self.insecure.unwrap_or(default.insecure),
         };
         Ok((options != MeshOptions::default()).then_some(options))

@@ -1,11 +1,12 @@
 //! The mesh: actors of other nodes, found by address and name.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use iris_core::sync::Mutex;
-use iris_core::{Certificates, ErrorKind, MeshCompletion, MeshOptions, Pid};
+use iris_core::{Allow, Certificates, ErrorKind, MeshCompletion, MeshOptions, Pid};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -25,6 +26,7 @@ struct Said<'a> {
     payload_max: Option<i64>,
     window: Option<i64>,
     certificates: Option<PathBuf>,
+    allow: Option<BTreeMap<String, Vec<String>>>,
     insecure: Option<bool>,
 }
 
@@ -51,10 +53,19 @@ impl Said<'_> {
             payload_max: count(self.payload_max).unwrap_or(default.payload_max),
             window: count(self.window).unwrap_or(default.window),
             certificates,
+            allow: self.allow.map(rules),
             insecure: self.insecure.unwrap_or(default.insecure),
         };
         Ok((options != MeshOptions::default()).then_some(options))
     }
+}
+
+/// The rules of a dictionary of peers' patterns to lists of names' patterns.
+fn rules(by_peer: BTreeMap<String, Vec<String>>) -> Vec<Allow> {
+    let of_peer = |(peer, names): (String, Vec<String>)| {
+        names.into_iter().map(move |name| Allow { peer: peer.clone(), name })
+    };
+    by_peer.into_iter().flat_map(of_peer).collect()
 }
 
 /// A number of bytes; one that is negative is refused by the core as 0 is.
@@ -75,6 +86,7 @@ impl Runtime {
     ///     window: bytes of messages from one node that may be under way or wait here (16 MiB); beyond, its sends are refused.
     ///     certificates: a directory with `ca.pem`, `NAME.pem` and `NAME.key`, as `dev_certs` makes them: every connection is
     ///         TLS, and both sides prove their names.
+    ///     allow: which peers may reach which names, as `{"web-*": ["mail", "stats-*"]}`; without it each may reach all.
     ///     insecure: use addresses that others can reach without TLS.
     ///
     /// Returns:
@@ -94,7 +106,7 @@ impl Runtime {
     ///     b'HELLO'
     #[pyo3(signature = (
         addr, *, name=None, timeout=None, heartbeat_ms=None, payload_max=None, window=None,
-        certificates=None, insecure=None
+        certificates=None, allow=None, insecure=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords of Python")]
     fn listen(
@@ -106,9 +118,10 @@ impl Runtime {
         #[pyo3(from_py_with = whole_or_none)] payload_max: Option<i64>,
         #[pyo3(from_py_with = whole_or_none)] window: Option<i64>,
         certificates: Option<PathBuf>,
+        allow: Option<BTreeMap<String, Vec<String>>>,
         insecure: Option<bool>,
     ) -> PyResult<String> {
-        let said = Said { name, timeout, heartbeat_ms, payload_max, window, certificates, insecure };
+        let said = Said { name, timeout, heartbeat_ms, payload_max, window, certificates, allow, insecure };
         Ok(self.shared.core()?.listen(addr, said.options()?).or_raise()?.to_string())
     }
 
@@ -119,7 +132,7 @@ impl Runtime {
     ///     InvalidArgumentError: it is a node with other options already.
     #[pyo3(signature = (
         *, name=None, timeout=None, heartbeat_ms=None, payload_max=None, window=None,
-        certificates=None, insecure=None
+        certificates=None, allow=None, insecure=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords of Python")]
     fn start_mesh(
@@ -130,9 +143,10 @@ impl Runtime {
         #[pyo3(from_py_with = whole_or_none)] payload_max: Option<i64>,
         #[pyo3(from_py_with = whole_or_none)] window: Option<i64>,
         certificates: Option<PathBuf>,
+        allow: Option<BTreeMap<String, Vec<String>>>,
         insecure: Option<bool>,
     ) -> PyResult<()> {
-        let said = Said { name, timeout, heartbeat_ms, payload_max, window, certificates, insecure };
+        let said = Said { name, timeout, heartbeat_ms, payload_max, window, certificates, allow, insecure };
         self.shared.core()?.start_mesh(said.options()?.unwrap_or_default()).or_raise()
     }
 

@@ -3,22 +3,26 @@
 //! What is between the two nodes lies here: asks that wait for answers, calls, proxies of the peer's actors, and the
 //! actors of here that the peer watches. When the connection is lost, all of it ends.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use crate::sync::Mutex;
 use tokio::sync::oneshot;
 
+use super::allow::{self, names_for};
 use super::frame::Frame;
 use super::held::Ledger;
 use super::hello::Hello;
+use super::obey::addressee;
 use super::options::{ASKS_MAX, MeshOptions, PROXIES_MAX};
 use super::outbox::{Outbox, Refused};
+use crate::cell::{Cell, flag};
 use crate::counters::Dropped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::ExitReason;
-use crate::message::{Message, Reply};
+use crate::message::{Message, Reply, SystemKind, SystemMessage};
 use crate::pid::Pid;
 use crate::remote::{Peer, Remote};
 use crate::runtime::Runtime;
@@ -73,6 +77,14 @@ struct Proxies {
     closed: bool,
 }
 
+/// What a peer may reach where there are rules.
+struct Limits {
+    /// Patterns of names.
+    names: Vec<String>,
+    /// Actors that it found by such a name, and those of here that were linked with its own.
+    granted: Mutex<HashSet<Pid>>,
+}
+
 /// See the module documentation.
 pub(crate) struct Connection {
     pub(crate) hello: Hello,
@@ -85,6 +97,10 @@ pub(crate) struct Connection {
     pub(super) calls: Mutex<HashMap<u64, Call>>,
     proxies: Mutex<Proxies>,
     watched: Mutex<HashMap<Pid, Watched>>,
+    /// What the peer may reach; `None`: everything.
+    limits: Option<Limits>,
+    /// When observed actors were told last that the peer lives.
+    told_alive: Mutex<Option<Instant>>,
     /// Asks of the peer that actors of here have not answered.
     pub(super) answering: AtomicUsize,
     ids: AtomicU64,
@@ -96,6 +112,8 @@ impl Connection {
         let window = u64::from(hello.window).clamp(1, options.window as u64);
         let outbox = Outbox::new(window, hello.payload_max as usize);
         let ledger = Ledger::new(options.window as u64, Arc::clone(outbox.bell()));
+        let names = names_for(options.allow.as_deref(), &hello.name);
+        let limits = names.map(|names| Limits { names, granted: Mutex::default() });
         Arc::new_cyclic(|this| Self {
             hello,
             shared,
@@ -107,6 +125,8 @@ impl Connection {
             calls: Mutex::default(),
             proxies: Mutex::default(),
             watched: Mutex::default(),
+            limits,
+            told_alive: Mutex::default(),
             answering: AtomicUsize::new(0),
             ids: AtomicU64::new(1),
             this: this.clone(),
@@ -158,6 +178,34 @@ impl Connection {
         if asked && told.await.is_ok() { Ok(()) } else { Err(self.down()) }
     }
 
+    // What the peer may reach
+
+    /// The actor of here that the peer may speak to.
+    pub(super) fn addressee<'a>(&self, shared: &'a Shared, target: u64) -> Option<(Pid, &'a Cell)> {
+        let found = addressee(shared, target)?;
+        let may = self.limits.as_ref().is_none_or(|limits| limits.granted.lock().contains(&found.0));
+        may.then_some(found)
+    }
+
+    /// As [`Connection::addressee`], for one that the peer asks for by a name; without one, by any that it has.
+    pub(super) fn grant(&self, shared: &Shared, pid: Pid, name: Option<&str>) -> Option<Pid> {
+        let (pid, cell) = addressee(shared, pid.get())?;
+        let Some(limits) = &self.limits else { return Some(pid) };
+        let fits = |name: &str| limits.names.iter().any(|pattern| allow::fits(pattern, name));
+        let may = match name {
+            Some(name) => fits(name),
+            None => {
+                let by_name =
+                    cell.look_at_details(pid, |details| details.names.iter().any(|name| fits(name)));
+                by_name == Some(true) || limits.granted.lock().contains(&pid)
+            }
+        };
+        if may {
+            limits.granted.lock().insert(pid);
+        }
+        may.then_some(pid)
+    }
+
     // Proxies
 
     /// The proxy of an actor there, made and watched where there is none yet.
@@ -205,6 +253,34 @@ impl Connection {
         }
     }
 
+    /// Tells observed actors that monitor actors of the peer that it lives: once a heartbeat each.
+    pub(super) fn tell_alive(&self, shared: &Arc<Shared>) {
+        let now = Instant::now();
+        {
+            let mut told = self.told_alive.lock();
+            if told.is_some_and(|told| now.duration_since(told) < self.hello.heartbeat / 2) {
+                return;
+            }
+            *told = Some(now);
+        }
+        let proxies: Vec<Pid> = self.proxies.lock().by_target.values().copied().collect();
+        let mut watchers = HashMap::new();
+        for proxy in proxies {
+            if let Some(cell) = shared.table.get(proxy) {
+                cell.look_at_details(proxy, |details| {
+                    watchers.extend(details.monitors.values().map(|watcher| (*watcher, proxy)));
+                });
+            }
+        }
+        for (watcher, proxy) in watchers {
+            if shared.table.get(watcher).is_some_and(|cell| cell.has(flag::OBSERVED)) {
+                let mut alive = SystemMessage::new(SystemKind::Pong);
+                (alive.from_pid, alive.target_pid) = (Some(proxy), Some(proxy));
+                shared.tell(watcher, alive);
+            }
+        }
+    }
+
     // Watched actors
 
     /// Sees to it that the peer is told when this actor ends, and says so with `announce` before.
@@ -241,6 +317,9 @@ impl Connection {
     }
 
     fn tell_end(&self, pid: Pid, reason: &ExitReason) {
+        if let Some(limits) = &self.limits {
+            limits.granted.lock().remove(&pid);
+        }
         let mut watched = self.watched.lock();
         let Some(entry) = watched.get_mut(&pid) else { return };
         if entry.announced {
@@ -388,6 +467,9 @@ impl Peer for Connection {
     }
 
     fn link(&self, target: Pid, local: Pid) {
+        if let Some(limits) = &self.limits {
+            limits.granted.lock().insert(local);
+        }
         self.outbox.signal(&Frame::Link { yours: target.get(), mine: local.get() });
     }
 

@@ -201,7 +201,7 @@ impl Node {
         stream.read_ahead(1).await?;
         match Spoken::of(stream.ahead[0]) {
             Spoken::V2 => {}
-            Spoken::V1 if self.tls.is_none() && from.ip().is_loopback() => {
+            Spoken::V1 if self.tls.is_none() && self.options.allow.is_none() && from.ip().is_loopback() => {
                 let place = Arc::clone(&self.old_peers).try_acquire_owned();
                 return match place {
                     Ok(place) => Ok(Greeted::Old(stream, place)),

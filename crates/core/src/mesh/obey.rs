@@ -52,7 +52,10 @@ impl Connection {
                     reply.refuse(Error::new(kind_of(kind), message));
                 }
             }
-            Frame::Beat { returned, received } => self.outbox.confirm(returned, received)?,
+            Frame::Beat { returned, received } => {
+                self.outbox.confirm(returned, received)?;
+                self.tell_alive(shared);
+            }
             Frame::Nack { target, .. } => {
                 match Pid::from_u64(target).and_then(|target| self.known_proxy(target)) {
                     Some(proxy) => shared.count_lost(proxy, None, Dropped::RemoteRefused),
@@ -81,16 +84,16 @@ impl Connection {
                 }
             }
             Frame::Resolve { id, name } => {
-                let found = shared.names.get(name).filter(|pid| addressee(shared, pid.get()).is_some());
+                let found = shared.names.get(name).and_then(|pid| self.grant(shared, pid, Some(name)));
                 self.found(shared, id, found);
             }
             Frame::Watch { id, target } => {
-                let found = addressee(shared, target).map(|(pid, _)| pid);
+                let found = Pid::from_u64(target).and_then(|pid| self.grant(shared, pid, None));
                 self.found(shared, id, found);
             }
             Frame::Found { id, pid } => self.hear_found(shared, id, Pid::from_u64(pid)),
             Frame::Link { yours, mine } => {
-                let Some((yours, _)) = addressee(shared, yours) else { return };
+                let Some((yours, _)) = self.addressee(shared, yours) else { return };
                 if let Some(proxy) = Pid::from_u64(mine).and_then(|mine| self.proxy(mine).ok()) {
                     let _ = Runtime::inner(Arc::clone(shared)).link_here(yours, proxy);
                 }
@@ -102,7 +105,7 @@ impl Connection {
                 }
             }
             Frame::Stop { target } => {
-                if let Some((pid, _)) = addressee(shared, target) {
+                if let Some((pid, _)) = self.addressee(shared, target) {
                     Runtime::inner(Arc::clone(shared)).stop(pid);
                 }
             }
@@ -111,7 +114,7 @@ impl Connection {
     }
 
     fn deliver(&self, shared: &Arc<Shared>, target: u64, payload: Payload) {
-        let refusal = match addressee(shared, target) {
+        let refusal = match self.addressee(shared, target) {
             Some((pid, cell)) => match shared.deliver_to(cell, pid, Message::new(payload)) {
                 Ok(()) => return,
                 Err((Refusal::WouldBlock, message)) => {
@@ -126,7 +129,7 @@ impl Connection {
     }
 
     fn answer(&self, shared: &Arc<Shared>, id: u64, target: u64, timeout_ms: u32, payload: Payload) {
-        let refused = match addressee(shared, target) {
+        let refused = match self.addressee(shared, target) {
             None => Some(Error::no_process(target)),
             Some(_) if self.answering.load(Ordering::Relaxed) >= ASKS_MAX => {
                 let message = format!("a node answers at most {ASKS_MAX} asks of another at once");

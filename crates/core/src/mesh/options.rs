@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::allow::Allow;
 use super::hello::NODE_NAME_MAX;
 use super::liveness::{HEARTBEAT_MAX, HEARTBEAT_MIN};
 use crate::error::{Error, Result};
@@ -45,6 +46,9 @@ pub struct MeshOptions {
     /// The certificates that this node shows and trusts. With them every connection is TLS, and the node's name is one
     /// of its certificate.
     pub certificates: Option<Certificates>,
+    /// Which peers may reach which names; `None`: each may reach all. An actor that a peer may reach by none of its names
+    /// is not found, and takes no message from it, unless an actor of here was linked with the peer's.
+    pub allow: Option<Vec<Allow>>,
     /// Whether addresses that others can reach may be used without TLS.
     pub insecure: bool,
 }
@@ -85,6 +89,7 @@ impl Default for MeshOptions {
             payload_max: 1 << 20,
             window: 16 << 20,
             certificates: None,
+            allow: None,
             insecure: false,
         }
     }

@@ -1,0 +1,77 @@
+//! Where a node may listen and call, and what its peers may reach.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{DEADLINE, runtime};
+use iris_core::{Allow, Context, ErrorKind, Flow, MeshOptions, Message, SpawnOptions};
+
+const HERE: &str = "127.0.0.1:0";
+
+fn named(name: &str) -> SpawnOptions {
+    SpawnOptions { name: Some(name.to_owned()), ..SpawnOptions::default() }
+}
+
+fn echo(_: &Context<'_>, mut message: Message) -> Flow {
+    if let Some(reply) = message.take_reply() {
+        reply.send(message.into_payload());
+    }
+    Flow::Continue
+}
+
+#[test]
+fn an_address_must_be_free_well_formed_and_not_reachable_by_others() {
+    let there = runtime();
+    let address = there.listen(HERE, None).unwrap().to_string();
+    let here = runtime();
+    for (wanted, expected) in [
+        (address.as_str(), ErrorKind::ListenFailed),
+        ("127.0.0.1", ErrorKind::InvalidArgument),
+        ("127.0.0.1:65536", ErrorKind::InvalidArgument),
+        ("", ErrorKind::InvalidArgument),
+        ("0.0.0.0:0", ErrorKind::NotPermitted),
+        ("[::]:0", ErrorKind::NotPermitted),
+    ] {
+        assert_eq!(here.listen(wanted, None).unwrap_err().kind(), expected, "{wanted:?}");
+    }
+    let error =
+        here.listen(HERE, Some(MeshOptions { insecure: true, ..MeshOptions::default() })).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert_eq!(here.resolve_remote("10.255.255.1:9", "x").unwrap_err().kind(), ErrorKind::NotPermitted);
+    assert_eq!(here.resolve_remote("nonsense", "x").unwrap_err().kind(), ErrorKind::InvalidArgument);
+    let open = runtime();
+    open.listen("0.0.0.0:0", Some(MeshOptions { insecure: true, ..MeshOptions::default() })).unwrap();
+    there.shutdown(Duration::ZERO);
+    assert_eq!(there.listen(HERE, None).unwrap_err().kind(), ErrorKind::RuntimeClosed);
+}
+
+#[test]
+fn a_peer_reaches_what_the_rules_allow_it_and_nothing_else() {
+    let rule = |peer: &str, name: &str| Allow { peer: peer.to_owned(), name: name.to_owned() };
+    let allow = Some(vec![rule("web-*", "mail*"), rule("*", "time")]);
+    let there = runtime();
+    let options = MeshOptions { name: Some("there".to_owned()), allow, ..MeshOptions::default() };
+    let address = there.listen(HERE, Some(options)).unwrap().to_string();
+    let mut pids = Vec::new();
+    for name in ["mail-in", "secret", "time"] {
+        pids.push(there.spawn(echo, named(name)).unwrap());
+    }
+    let nameless = there.spawn(echo, SpawnOptions::default()).unwrap();
+    for (peer, may) in [("web-1", [true, false, true]), ("other", [false, false, true])] {
+        let here = runtime();
+        here.start_mesh(MeshOptions { name: Some(peer.to_owned()), ..MeshOptions::default() }).unwrap();
+        for ((name, pid), may) in ["mail-in", "secret", "time"].into_iter().zip(&pids).zip(may) {
+            assert_eq!(here.resolve_remote(&address, name).unwrap().is_some(), may, "{peer} {name}");
+            let proxy = here.monitor_remote(&address, *pid).unwrap();
+            let answer = here.ask_blocking(proxy, b"hello".into(), Some(DEADLINE));
+            assert_eq!(answer.is_ok(), may, "{peer} {name}");
+            assert!(may || !here.stop(proxy) || there.is_alive(*pid));
+        }
+        let proxy = here.monitor_remote(&address, nameless).unwrap();
+        assert!(here.ask_blocking(proxy, b"hello".into(), Some(DEADLINE)).is_err());
+        assert!(pids.iter().all(|pid| there.is_alive(*pid)));
+    }
+}
