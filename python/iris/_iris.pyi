@@ -382,7 +382,8 @@ class Runtime:
         """Change an actor's code while it lives. The message in progress ends under the old handler; every later message,
         queued or new, meets the new one; none is lost or reordered.
 
-        A pull actor is told `HOT_SWAP`; when its function returns, the new one is called with the same messages.
+        A pull actor is told `HOT_SWAP`; when its function returns, the new one is called with the same messages. An actor
+        that was spawned with `release_gil=True` keeps its thread.
 
         Args:
             pid: a push or pull actor.

@@ -147,6 +147,31 @@ async def main():
 for pid in asyncio.run(main()): rt.send(pid, b'x')
 arrived(10)
 """,
+    "code_that_goes_on_behind_a_handler": """
+def forever(*_):
+    there.release()
+    while True: time.sleep(0.0005)  # busy on purpose
+class Result: __del__ = forever
+class Verdict: __bool__ = forever
+class Unspeakable(Exception): __str__ = forever
+def fails(message): raise Unspeakable
+def sends(message): rt.send_many(kept, iter(forever, None))
+def picks(mailbox): mailbox.selective_recv(lambda message: Verdict())
+kept = rt.spawn_observed_handler()
+for handler in (lambda message: Result(), fails, sends): rt.send(rt.spawn(handler, release_gil=True), b'x')
+rt.send(rt.spawn_with_mailbox(picks), b'x')
+arrived(4)
+""",
+    "log_that_goes_on": """
+class Log(logging.Handler):
+    def handle(self, record):
+        there.release()
+        while True: time.sleep(0.0005)  # busy on purpose
+logging.getLogger('iris').addHandler(Log())
+def fails(message): raise LookupError
+rt.send(rt.spawn(fails), b'x')
+arrived()
+""",
     "handed_over_buffers": """
 pid = rt.spawn_observed_handler()
 for _ in range(100):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 
 import iris
@@ -178,3 +179,91 @@ def test_closing_on_the_loops_own_thread_is_quick() -> None:
         await settled(lambda: ended == [None], "the end of the async actor")
 
     asyncio.run(main())
+
+
+def test_loop_that_another_thread_took_over_is_woken() -> None:
+    loop = asyncio.new_event_loop()
+    with iris.Runtime() as rt:
+
+        async def spawns() -> int:
+            return rt.spawn(lambda message: seen.append(threading.get_ident()))
+
+        seen: list[int] = []
+        pid = loop.run_until_complete(spawns())
+        runs = threading.Event()
+        loop.call_soon(runs.set)
+        other = threading.Thread(target=loop.run_forever)
+        other.start()
+        assert runs.wait(DEADLINE)
+        rt.send(pid, b"x")
+        eventually(lambda: seen, "the message to be handled")
+        assert rt.ask_blocking(pid, b"", timeout=DEADLINE) == b""
+        assert set(seen) == {other.ident}
+        loop.call_soon_threadsafe(loop.stop)
+        other.join(DEADLINE)
+    loop.close()
+
+
+def test_handler_that_blocks_within_its_loops_turn_is_woken(rt: iris.Runtime) -> None:
+    """What it waits for runs on the same loop, and becomes ready only after it went to sleep."""
+    asleep = threading.Event()
+
+    def first(message: bytes) -> bytes:
+        return rt.ask_blocking(middle, message, timeout=DEADLINE)
+
+    def between(mailbox: iris.Mailbox) -> None:
+        while (message := mailbox.recv()) is not None:
+            asleep.wait(0.05)
+            mailbox.reply(message, rt.ask_blocking(pids[1], b"a", timeout=DEADLINE / 4))
+
+    async def spawns(message: bytes) -> None:
+        pids.extend([rt.spawn(first), rt.spawn(bytes.upper)])
+
+    pids: list[int] = []
+    middle = rt.spawn_with_mailbox(between)
+    rt.ask_blocking(rt.spawn(spawns), b"")
+    assert rt.ask_blocking(pids[0], b"", timeout=DEADLINE) == b"A"
+
+
+user: contextvars.ContextVar[bytes] = contextvars.ContextVar("user", default=b"nobody")
+
+
+def test_contexts_of_tasks_stay_out_of_handlers() -> None:
+    async def first(rt: iris.Runtime) -> tuple[int, int]:
+        async def later(message: bytes) -> bytes:
+            return user.get()
+
+        user.set(b"the first")
+        return rt.spawn(lambda message: user.get()), rt.spawn(later)
+
+    async def second(rt: iris.Runtime, pid: int) -> list[bytes]:
+        user.set(b"the second")
+        threaded = asyncio.to_thread(rt.ask_blocking, pid, b"")
+        return [
+            await rt.ask(pid, b""),
+            rt.ask_blocking(pid, b"") if pid == pids[0] else b"nobody",
+            await threaded,
+        ]
+
+    pids: tuple[int, int] = (0, 0)
+
+    async def main() -> None:
+        nonlocal pids
+        async with iris.Runtime() as rt:
+            pids = await asyncio.create_task(first(rt))
+            for pid in pids:
+                assert await asyncio.create_task(second(rt, pid)) == [b"nobody"] * 3
+
+    asyncio.run(main())
+
+
+def test_loops_without_actors_come_and_go_without_end(rt: iris.Runtime) -> None:
+    pid = rt.spawn(bytes.upper)
+
+    async def main() -> bytes:
+        return await rt.ask(pid, b"a")
+
+    for _ in range(4_200):
+        loop = asyncio.new_event_loop()
+        assert loop.run_until_complete(main()) == b"A"
+        loop.close()

@@ -80,6 +80,76 @@ def test_fork_of_a_busy_process_gives_a_child_that_works() -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("{0}\n", "", 0)
 
 
+FORKED_IN_A_HANDLER = """
+import os
+import iris
+
+rt = iris.Runtime()
+said = lambda text: os.write(1, text.encode() + b"\\n")
+other = rt.spawn(lambda message: said(f"handled in the parent: {os.getpid() == parent}"))
+parent = os.getpid()
+
+def forks(message):
+    rt.send(other, b"once")
+    child = os.fork()
+    if child == 0:
+        own = iris.Runtime()
+        said(f"runs: {own.current_pid()} {own.ask_blocking(own.spawn(bytes.upper), b'child')}")
+        own.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+
+rt.ask_blocking(rt.spawn(forks), b"")
+rt.ask_blocking(rt.spawn(bytes.upper), b"")
+rt.shutdown()
+"""
+
+
+def test_child_forked_in_a_handler_runs_no_actor_of_its_parent() -> None:
+    done = run_script(FORKED_IN_A_HANDLER)
+    assert (done.stdout, done.returncode) == ("runs: None b'CHILD'\nhandled in the parent: True\n", 0)
+
+
+SUB_INTERPRETER = """
+try: import _interpreters as interpreters
+except ImportError: import _xxsubinterpreters as interpreters
+import iris
+number = interpreters.create()
+try: failed = interpreters.run_string(number, "import iris")
+except Exception as error: failed = error
+print("main interpreter alone" in str(failed))
+interpreters.destroy(number)
+"""
+FREE_THREADED = """
+import sys
+sys.abiflags = "t"
+try: import iris
+except ImportError as error: print("free-threaded" in str(error))
+"""
+
+
+@pytest.mark.parametrize("program", [SUB_INTERPRETER, FREE_THREADED])
+def test_interpreters_of_other_rules_are_refused(program: str) -> None:
+    done = run_script(program)
+    assert (done.stdout, done.stderr, done.returncode) == ("True\n", "", 0)
+
+
+LATE = """
+import atexit
+def late():
+    try: iris.Runtime()
+    except iris.RuntimeClosedError as error: print(error)
+atexit.register(late)
+import iris
+rt = iris.Runtime()
+"""
+
+
+def test_no_runtime_is_made_while_the_process_ends() -> None:
+    done = run_script(LATE)
+    assert (done.stdout, done.returncode) == ("the process is ending: no runtime can be made any more\n", 0)
+
+
 MULTIPROCESSING = """
 import multiprocessing, sys, warnings
 import iris

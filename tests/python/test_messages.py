@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -293,3 +294,25 @@ def test_send_takes_keywords_and_subclasses(rt: iris.Runtime, inbox: Inbox) -> N
         rt.send(None, b"")  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         iris.Runtime.send(ref, pid, b"")  # type: ignore[arg-type]
+
+
+def test_handed_over_buffer_gives_no_further_view(rt: iris.Runtime) -> None:
+    pid = rt.spawn_observed_handler()
+    buffer_id, view, _size = iris.allocate_buffer(5)
+    exporter = view.obj
+    view[:] = b"hello"
+    assert rt.send_buffer(pid, buffer_id)
+    with pytest.raises(BufferError, match="handed over"):
+        memoryview(exporter)
+    assert rt.get_messages(pid) == [b"hello"]
+
+
+def test_refused_messages_are_freed_at_once(rt: iris.Runtime) -> None:
+    pid = rt.spawn_observed_handler()
+    ref, message = rt.ref(pid), b"refused %d" % pid
+    rt.stop(pid)
+    before = sys.getrefcount(message)
+    for _ in range(100):
+        rt.send(pid, message)
+        ref.send(message)
+    assert sys.getrefcount(message) == before

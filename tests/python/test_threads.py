@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import os
 import threading
 
 import iris
@@ -13,6 +14,10 @@ from conftest import DEADLINE, eventually, run_script
 def thread_of(rt: iris.Runtime, pid: int) -> bytes:
     """The thread that runs an actor spawned with `ident`."""
     return rt.ask_blocking(pid, b"", timeout=DEADLINE)
+
+
+def threads_of_this_process() -> int:
+    return len(os.listdir("/proc/self/task"))
 
 
 def ident(message: bytes) -> bytes:
@@ -124,3 +129,44 @@ print(rt.ask_blocking(rt.spawn(bytes.upper), b"alive"))
 """
     done = run_script(script)
     assert (done.stdout, done.stderr) == ("True\nb'ALIVE'\n", "")
+
+
+def test_hot_swap_leaves_a_release_gil_actor_its_thread(rt: iris.Runtime) -> None:
+    def other(message: bytes) -> bytes:
+        return b"%d" % threading.get_ident()
+
+    def handler(message: bytes) -> bytes:
+        return other(message)
+
+    pid = rt.spawn(handler, release_gil=True)
+    before = rt.ask_blocking(pid, b"")
+    rt.hot_swap(pid, other)
+    assert rt.ask_blocking(pid, b"") == before
+
+
+NESTS = """
+import iris
+def sorts(message): return sorted([1, 2], key=sorts)
+with iris.Runtime() as rt:
+    for release_gil in (False, True):
+        try: rt.ask_blocking(rt.spawn(sorts, release_gil=release_gil), b"")
+        except iris.AskFailedError as error: print("RecursionError" in str(error))
+"""
+
+
+def test_recursion_meets_the_interpreters_limit_before_the_end_of_the_stack() -> None:
+    done = run_script(NESTS)
+    assert (done.returncode, done.stdout) == (0, "True\nTrue\n")
+
+
+def test_closed_runtime_starts_nothing(rt: iris.Runtime) -> None:
+    async def later(message: bytes) -> None: ...
+
+    before = threads_of_this_process()
+    rt.close()
+    for release_gil in (False, True):
+        with pytest.raises(iris.RuntimeClosedError):
+            rt.spawn(len, release_gil=release_gil)
+    with pytest.raises(iris.RuntimeClosedError):
+        rt.spawn(later)
+    eventually(lambda: threads_of_this_process() <= before, "the threads that close it to end")

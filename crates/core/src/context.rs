@@ -28,6 +28,11 @@ pub fn enter(pid: Pid) -> Entered {
     Entered { before: CURRENT.with(|current| current.replace(Some(pid))) }
 }
 
+/// Marks this thread as running no actor: in a forked child the actor whose code forked is the parent's.
+pub fn leave() {
+    CURRENT.with(|current| current.set(None));
+}
+
 /// See [`enter`].
 #[derive(Debug)]
 #[must_use]

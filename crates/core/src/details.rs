@@ -72,7 +72,14 @@ pub(crate) struct Details {
     /// Tells the suspended work that nobody waits for it any more.
     pub(crate) cancel: Option<Box<dyn FnOnce() + Send>>,
     pub(crate) idle_timeout: Option<Duration>,
+    /// Who is woken when a pull actor has something to read.
     pub(crate) waiter: Option<Arc<dyn Waiter>>,
+    /// Who waits for an observed actor to get something; each is woken once.
+    pub(crate) readers: Vec<Arc<dyn Waiter>>,
+    /// How many readers of an observed actor look at what they took out.
+    pub(crate) reading: u32,
+    /// Another reader looked meanwhile, and found nothing.
+    pub(crate) looked_in_vain: bool,
     pub(crate) ending: Option<ExitReason>,
     /// The function a pull actor was spawned with, where its host told.
     pub(crate) function: Option<Arc<dyn Any + Send + Sync>>,

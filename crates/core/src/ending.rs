@@ -94,11 +94,12 @@ pub(crate) fn stop_children(shared: &Arc<Shared>, cell: &Cell, pid: Pid) {
 
 /// Wakes whoever reads the mailbox of a pull or observed actor.
 pub(crate) fn wake_waiter(cell: &Cell, pid: Pid) {
-    let waiter = cell
-        .look_at_details(pid, |details| {
-            if cell.has(flag::OBSERVED) { details.waiter.take() } else { details.waiter.clone() }
-        })
-        .flatten();
+    if cell.has(flag::OBSERVED) {
+        let readers = cell.look_at_details(pid, |details| std::mem::take(&mut details.readers));
+        readers.into_iter().flatten().for_each(|reader| reader.wake());
+        return;
+    }
+    let waiter = cell.look_at_details(pid, |details| details.waiter.clone()).flatten();
     if let Some(waiter) = waiter {
         waiter.wake();
     }
@@ -201,7 +202,7 @@ fn tell_others(shared: &Arc<Shared>, pid: Pid, reason: &ExitReason, details: Det
     for child in details.children.into_values().rev() {
         shared.stop(child, ExitReason::Killed);
     }
-    if let Some(waiter) = details.waiter {
+    for waiter in details.waiter.into_iter().chain(details.readers) {
         waiter.wake();
     }
     if let Some((parent, order)) = details.parent

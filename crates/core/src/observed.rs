@@ -11,6 +11,9 @@ use crate::message::Incoming;
 use crate::pid::Pid;
 use crate::runtime::Runtime;
 
+/// Most readers that wait for one actor: the oldest beyond it is woken for nothing, and waits again if it still does.
+const READERS_MAX: usize = 1024;
+
 impl Runtime {
     /// Takes what an observed actor keeps, oldest first: messages of users and notices of the runtime.
     ///
@@ -41,6 +44,8 @@ impl Runtime {
         let kept = cell.with_details(pid, |details| {
             collect(self, cell, pid, details);
             cell.count_taken(users(&details.kept));
+            details.looked_in_vain |= details.reading > 0;
+            details.reading += 1;
             std::mem::take(&mut details.kept)
         });
         let kept = kept.ok_or_else(|| Error::no_process(pid))?;
@@ -53,17 +58,24 @@ impl Runtime {
         Ok(None)
     }
 
-    /// Wakes the waiter once, when an observed actor next gets something or ends. At once where something is there.
+    /// Wakes the waiter once, when an observed actor next gets something or ends. At once where something came, or was
+    /// put back by another reader, since the last look.
     ///
     /// # Errors
     /// As [`Runtime::take_observed`].
     pub fn notify_observed(&self, pid: Pid, waiter: Arc<dyn Waiter>) -> Result<()> {
         let cell = self.observed(pid)?;
-        let before = cell.with_details(pid, |details| details.waiter.replace(waiter));
-        if let Some(before) = before.ok_or_else(|| Error::no_process(pid))? {
-            before.wake();
+        let registered = cell.with_details(pid, |details| {
+            details.readers.push(waiter);
+            let over = (details.readers.len() > READERS_MAX).then(|| details.readers.remove(0));
+            let missed = details.reading == 0 && std::mem::take(&mut details.looked_in_vain);
+            (over, missed)
+        });
+        let (over, missed) = registered.ok_or_else(|| Error::no_process(pid))?;
+        if let Some(over) = over {
+            over.wake();
         }
-        if cell.word.has_news() {
+        if missed || cell.word.has_news() {
             crate::ending::wake_waiter(cell, pid);
         }
         Ok(())
@@ -109,11 +121,18 @@ struct Reading<'a> {
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
         let kept = &mut self.kept;
-        self.cell.with_details(self.pid, |details| {
+        let missed = self.cell.with_details(self.pid, |details| {
             self.cell.count_put_back(users(kept));
             kept.append(&mut details.kept);
             std::mem::swap(kept, &mut details.kept);
+            details.reading -= 1;
+            let missed = details.reading == 0 && details.looked_in_vain && !details.readers.is_empty();
+            details.looked_in_vain &= !missed;
+            missed
         });
+        if missed == Some(true) {
+            crate::ending::wake_waiter(self.cell, self.pid);
+        }
         for incoming in self.kept.drain(..) {
             if let Incoming::User(message) = incoming {
                 self.runtime.shared().drop_message(self.pid, message, Dropped::ActorExited);

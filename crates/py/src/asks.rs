@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use iris_core::sync::Mutex;
-use iris_core::{AskOptions, Error, ErrorKind, Payload, Pid};
+use iris_core::{AskHandle, AskOptions, Error, ErrorKind, Payload, Pid};
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -107,7 +108,12 @@ pub(crate) fn ask<'py>(
     match pid {
         None => lane.answer(answered, Err(nobody())),
         Some(pid) => {
-            core.ask_with(pid, payload, options, Box::new(move |outcome| that.answer(answered, outcome)));
+            let handle =
+                core.ask_with(pid, payload, options, Box::new(move |outcome| that.answer(answered, outcome)));
+            if handle.is_open() {
+                let given_up = Py::new(py, GivenUp { handle })?;
+                future.call_method1(intern!(py, "add_done_callback"), (given_up,))?;
+            }
         }
     }
     Ok(future)
@@ -151,6 +157,25 @@ pub(crate) fn ask_blocking<'py>(
     }
 }
 
+/// What the loop calls when an ask's future is done: a cancelled one takes the ask back.
+#[pyclass(frozen, module = "iris._iris")]
+struct GivenUp {
+    handle: AskHandle,
+}
+
+#[pymethods]
+impl GivenUp {
+    fn __call__(&self, _future: &Bound<'_, PyAny>) {
+        // Where the future has its answer the ask is closed, and this does nothing.
+        self.handle.cancel();
+    }
+}
+
 fn nobody() -> Error {
     Error::new(ErrorKind::NoProcess, "no live actor has this pid")
+}
+
+/// Makes the classes that users never name; see `prepare` in lib.rs.
+pub(crate) fn prepare(py: Python<'_>) {
+    py.get_type::<GivenUp>();
 }

@@ -39,7 +39,7 @@ pub(crate) fn start(
     let suspension = context.suspend(Box::new(move || cancel(&task, &on)));
     let end = TurnEnd { suspension: Mutex::new(Some(suspension)), reply: Mutex::new(reply) };
     let end = Py::new(py, end)?;
-    if lane.is_here() {
+    if lane.runs_here(py) {
         return make_task(&lane, coroutine, carried, end.bind(py), &slot);
     }
     let coroutine = coroutine.clone().unbind();

@@ -59,7 +59,10 @@ impl Behaviour for PyHandler {
         match interpreter::call(self.callable.bind(py), bytes.as_any()) {
             Ok(result) if result.is_none() => Flow::Continue,
             Ok(result) if is_coroutine(&result) => self.drive(context, &result, None, None),
-            Ok(_) => Flow::Continue,
+            Ok(result) => {
+                interpreter::release(result);
+                Flow::Continue
+            }
             Err(error) => Flow::Stop(crash::reason(py, context.pid(), &error)),
         }
     }
@@ -98,6 +101,7 @@ impl PyHandler {
             Ok(result) if is_coroutine(&result) => self.drive(context, &result, reply, carried),
             Ok(result) => {
                 answer(&result, reply);
+                interpreter::release(result);
                 Flow::Continue
             }
             Err(error) => {

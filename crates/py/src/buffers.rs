@@ -3,11 +3,12 @@
 //! The memory is a `bytes` object that nobody has seen yet, shown through a writable view of a `Buffer`. Handing it over
 //! puts that object itself into the mailbox. The view is released first; where that is not possible, because a view
 //! made from it is still in use, the message is a copy, so what was sent never changes and no view points at freed memory.
+//! A `Buffer` that was handed over, which `memoryview.obj` shows to everybody, gives no further view.
 
 use std::collections::HashMap;
 use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use iris_core::sync::Mutex;
 use iris_core::{ErrorKind, Payload};
@@ -39,6 +40,7 @@ struct Buffer {
     bytes: Py<PyBytes>,
     size: usize,
     views: AtomicUsize,
+    handed_over: AtomicBool,
 }
 
 #[pymethods]
@@ -48,6 +50,11 @@ impl Buffer {
             return Err(PyBufferError::new_err("no view to fill"));
         }
         let this = slf.get();
+        if this.handed_over.load(Ordering::Relaxed) {
+            // SAFETY: the caller gives a view to fill; without an object it holds nothing.
+            unsafe { (*view).obj = std::ptr::null_mut() };
+            return Err(PyBufferError::new_err("the buffer was handed over"));
+        }
         // SAFETY: the caller gives a view to fill. The memory belongs to a bytes object that this buffer keeps alive and
         // that no Python code has got yet, so it may be written.
         unsafe {
@@ -95,7 +102,10 @@ pub(crate) fn allocate_buffer(
         return Err(PyMemoryError::new_err(format!("cannot allocate {size} bytes")));
     }
     let bytes = zeroed(py, size)?;
-    let buffer = Bound::new(py, Buffer { bytes, size, views: AtomicUsize::new(0) })?;
+    let buffer = Bound::new(
+        py,
+        Buffer { bytes, size, views: AtomicUsize::new(0), handed_over: AtomicBool::new(false) },
+    )?;
     // SAFETY: a live object; a new reference, or null with an exception set.
     let view = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyMemoryView_FromObject(buffer.as_ptr()))? };
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -134,14 +144,16 @@ impl Taken {
         let buffer = self.entry.buffer.get();
         // A released view refuses every access; one that others were made from stays, as the count below tells.
         drop(self.entry.view.call_method0(py, pyo3::intern!(py, "release")));
+        buffer.handed_over.store(true, Ordering::Relaxed);
         if buffer.views.load(Ordering::Relaxed) == 0 {
-            return Payload::host(KeptBytes(buffer.bytes.clone_ref(py)));
+            return Payload::host(KeptBytes::new(buffer.bytes.clone_ref(py)));
         }
-        Payload::host(KeptBytes(PyBytes::new(py, buffer.bytes.as_bytes(py)).unbind()))
+        Payload::host(KeptBytes::new(PyBytes::new(py, buffer.bytes.as_bytes(py)).unbind()))
     }
 
     /// Back into the registry: the message was refused.
     pub(crate) fn put_back(self) {
+        self.entry.buffer.get().handed_over.store(false, Ordering::Relaxed);
         buffers().lock().insert(self.id, self.entry);
     }
 }

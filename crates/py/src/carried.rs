@@ -15,6 +15,26 @@ pub(crate) fn copy(py: Python<'_>) -> PyResult<Carried> {
     Ok(Carried(context.unbind()))
 }
 
+/// A context without variables.
+pub(crate) fn empty(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    // SAFETY: attached; a new reference, or null with an exception set.
+    Ok(unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_New())? }.unbind())
+}
+
+/// Runs something of ours in a context that is entered nowhere.
+pub(crate) fn within<R>(py: Python<'_>, context: &Py<PyAny>, run: impl FnOnce() -> R) -> PyResult<R> {
+    // SAFETY: attached; a context object.
+    if unsafe { ffi::PyContext_Enter(context.as_ptr()) } != 0 {
+        return Err(PyErr::fetch(py));
+    }
+    let result = run();
+    // SAFETY: entered above on this thread.
+    if unsafe { ffi::PyContext_Exit(context.as_ptr()) } != 0 {
+        return Err(PyErr::fetch(py));
+    }
+    Ok(result)
+}
+
 /// Calls the handler in the sender's context.
 pub(crate) fn call_in<'py>(
     callable: &Bound<'py, PyAny>,

@@ -4,7 +4,6 @@ use iris_core::{ExitReason, Failure, Pid};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
 use crate::{errors, help, interpreter};
 
@@ -24,15 +23,14 @@ pub(crate) fn failure(py: Python<'_>, error: &PyErr) -> Failure {
     // Below 3.12 the interpreter hands the traceback out beside the exception; into_value joins the two.
     drop(error.clone_ref(py).into_value(py));
     let kind = error.get_type(py).qualname().map_or_else(|_| "Exception".to_owned(), |name| name.to_string());
-    let message =
-        error.value(py).str().map_or_else(|_| String::new(), |text| text.to_string_lossy().into_owned());
-    Failure { kind, message, traceback: traceback_of(py, error).unwrap_or_default() }
+    let (message, traceback) = texts(py, error).unwrap_or_default();
+    Failure { kind, message, traceback }
 }
 
-fn traceback_of(py: Python<'_>, error: &PyErr) -> PyResult<String> {
-    let format = py.import(intern!(py, "traceback"))?.getattr(intern!(py, "format_exception"))?;
-    let lines: Vec<String> = format.call1((error.value(py),))?.extract()?;
-    Ok(lines.concat())
+/// The exception's message and traceback.
+fn texts(py: Python<'_>, error: &PyErr) -> PyResult<(String, String)> {
+    let texts = py.import(intern!(py, "iris._crash"))?.getattr(intern!(py, "texts"))?;
+    interpreter::call(&texts, error.value(py))?.extract()
 }
 
 /// Tells the `iris` logger. A logger that fails cannot be told so; the actor's end tells supervisors anyway. That a call
@@ -41,24 +39,19 @@ fn report(py: Python<'_>, pid: Pid, error: &PyErr) {
     if interpreter::is_exiting() || interpreter::is_ending() && errors::is_ours(py, error) {
         return;
     }
-    drop(log(py, "actor %d crashed", Some(pid), error));
+    drop(log(py, Some(pid), error));
 }
 
 /// Tells the `iris` logger of a factory that failed.
 pub(crate) fn report_factory(py: Python<'_>, error: &PyErr) {
     if !interpreter::is_exiting() {
-        drop(log(py, "the factory of a supervised actor failed", None, error));
+        drop(log(py, None, error));
     }
 }
 
-fn log(py: Python<'_>, text: &str, pid: Option<Pid>, error: &PyErr) -> PyResult<()> {
-    let logger = py.import(intern!(py, "logging"))?.call_method1(intern!(py, "getLogger"), ("iris",))?;
-    let keywords = PyDict::new(py);
-    keywords.set_item(intern!(py, "exc_info"), error.value(py))?;
-    let method = intern!(py, "error");
-    match pid {
-        Some(pid) => logger.call_method(method, (text, pid.get()), Some(&keywords))?,
-        None => logger.call_method(method, (text,), Some(&keywords))?,
-    };
+fn log(py: Python<'_>, pid: Option<Pid>, error: &PyErr) -> PyResult<()> {
+    let report = py.import(intern!(py, "iris._crash"))?.getattr(intern!(py, "report"))?;
+    let pid = pid.map(Pid::get).into_pyobject(py)?;
+    interpreter::call_two(&report, &pid, error.value(py))?;
     Ok(())
 }

@@ -5,7 +5,7 @@
 //! pull actors), runs ready actors for a slice, and comes back by `call_soon` while there is more. The loop owns the only
 //! reference to the reader's callback: when the loop is closed it drops it, and that is how the lane learns of it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
@@ -15,9 +15,12 @@ use pyo3::exceptions::PyNotImplementedError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use crate::carried;
 use crate::errors::{OrRaise, raise};
+use crate::help;
 use crate::interpreter;
 use crate::lane::{SLICE, STACK};
+use crate::loops::running_loop;
 use crate::parker::Parker;
 use crate::payload;
 use crate::pull_async::AsyncWaiter;
@@ -39,8 +42,12 @@ pub(crate) struct LoopLane {
     shared: Weak<Shared>,
     event_loop: Py<PyAny>,
     create_future: Py<PyAny>,
+    /// Where the loop's callbacks run: neither in the context of whoever used the loop first, nor of whoever sends.
+    context: Py<PyAny>,
     call_soon: Py<PyAny>,
+    /// Made for the first actor on the loop: a loop that only asks needs none.
     hosted: OnceLock<Arc<HostedLane>>,
+    hosting: Mutex<()>,
     /// The thread that ran the loop last.
     thread: AtomicU64,
     waker: OnceLock<Waker>,
@@ -64,14 +71,20 @@ impl LaneHost for Host {
 }
 
 impl LoopLane {
-    fn new(shared: &Arc<Shared>, event_loop: &Bound<'_, PyAny>, thread: u64) -> PyResult<Arc<Self>> {
+    pub(crate) fn new(
+        shared: &Arc<Shared>,
+        event_loop: &Bound<'_, PyAny>,
+        thread: u64,
+    ) -> PyResult<Arc<Self>> {
         let py = event_loop.py();
         let lane = Arc::new(Self {
             shared: Arc::downgrade(shared),
             event_loop: event_loop.clone().unbind(),
             create_future: event_loop.getattr(intern!(py, "create_future"))?.unbind(),
             call_soon: event_loop.getattr(intern!(py, "call_soon"))?.unbind(),
+            context: carried::empty(py)?,
             hosted: OnceLock::new(),
+            hosting: Mutex::new(()),
             thread: AtomicU64::new(thread),
             waker: OnceLock::new(),
             soon: OnceLock::new(),
@@ -85,12 +98,6 @@ impl LoopLane {
             Py::new(py, Soon { lane: Arc::downgrade(&lane) }).expect("a small object can be made")
         });
         lane.start_waker(py)?;
-        let hosted = shared.core()?.add_lane(Arc::new(Host(Arc::downgrade(&lane)))).or_raise()?;
-        let asleep = hosted.try_sleep();
-        lane.hosted.get_or_init(|| hosted);
-        if !asleep {
-            lane.wake();
-        }
         Ok(lane)
     }
 
@@ -101,7 +108,8 @@ impl LoopLane {
             let fd = crate::wakefd::WakeFd::new()?;
             let raw = fd.raw();
             let reader = Bound::new(py, Reader { lane: Arc::clone(self), disarmed: AtomicBool::new(false) })?;
-            match self.event_loop.bind(py).call_method1(intern!(py, "add_reader"), (raw, &reader)) {
+            let add = || self.event_loop.bind(py).call_method1(intern!(py, "add_reader"), (raw, &reader));
+            match carried::within(py, &self.context, add)? {
                 Ok(_) => {
                     self.waker.get_or_init(|| Waker::Fd(fd));
                     return Ok(());
@@ -140,12 +148,19 @@ impl LoopLane {
         }
     }
 
-    fn hosted(&self) -> &Arc<HostedLane> {
-        self.hosted.get().expect("set before the lane is shared")
-    }
-
-    pub(crate) fn id(&self) -> LaneId {
-        self.hosted().id()
+    /// The number of the core's lane, for an actor that is to run on this loop.
+    pub(crate) fn id(self: &Arc<Self>, shared: &Shared) -> PyResult<LaneId> {
+        if let Some(hosted) = self.hosted.get() {
+            return Ok(hosted.id());
+        }
+        let _hosting = self.hosting.lock();
+        if let Some(hosted) = self.hosted.get() {
+            return Ok(hosted.id());
+        }
+        let hosted = shared.core()?.add_lane(Arc::new(Host(Arc::downgrade(self)))).or_raise()?;
+        let asleep = hosted.try_sleep();
+        debug_assert!(asleep, "nothing is ready on a lane that nobody knows");
+        Ok(self.hosted.get_or_init(|| hosted).id())
     }
 
     pub(crate) fn event_loop<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
@@ -157,9 +172,34 @@ impl LoopLane {
         self.create_future.bind(py).call0()
     }
 
-    /// Whether this thread runs the loop, as far as is known.
-    pub(crate) fn is_here(&self) -> bool {
+    /// Whether this thread was the last to run the loop, as far as is known.
+    pub(crate) fn was_here(&self) -> bool {
         self.thread.load(Ordering::Relaxed) == interpreter::thread_ident()
+    }
+
+    /// Whether the loop runs on this thread, which may then call it directly. Another thread may have taken it over, and
+    /// the system gives the identity of a thread that ended to the next one.
+    pub(crate) fn runs_here(&self, py: Python<'_>) -> bool {
+        matches!(running_loop(py), Ok(Some(event_loop)) if event_loop.is(&self.event_loop))
+    }
+
+    /// Whether the loop runs on this thread; for callers that may not be attached.
+    fn with_loop_here<R>(&self, call: impl FnOnce(Python<'_>) -> R) -> Option<R> {
+        if !self.was_here() || !interpreter::holds_gil() {
+            return None;
+        }
+        Python::attach(|py| self.runs_here(py).then(|| call(py)))
+    }
+
+    /// Whether the loop is this thread's: it runs here, or ran here last and rests.
+    pub(crate) fn is_blocked_here(&self, py: Python<'_>) -> bool {
+        self.runs_here(py)
+            || self
+                .event_loop
+                .bind(py)
+                .call_method0(intern!(py, "is_running"))
+                .and_then(|runs| runs.is_truthy())
+                .is_ok_and(|runs| !runs)
     }
 
     /// Has the loop's thread do something, soon.
@@ -179,16 +219,21 @@ impl LoopLane {
 
     /// Resolves an ask's future: at once on the loop's thread, else through the loop.
     pub(crate) fn answer(self: &Arc<Self>, future: Py<PyAny>, outcome: Result<Payload, Error>) {
-        if self.is_here() && interpreter::holds_gil() {
-            Python::attach(|py| resolve(py, &future, outcome));
-        } else {
+        let mut job = Some((future, outcome));
+        let answered = self.with_loop_here(|py| {
+            if let Some((future, outcome)) = job.take() {
+                resolve(py, &future, outcome);
+            }
+        });
+        if answered.is_none()
+            && let Some((future, outcome)) = job
+        {
             self.post(Job::Answer(future, outcome));
         }
     }
 
     fn wake(&self) {
-        if self.is_here() && interpreter::holds_gil() {
-            Python::attach(|py| self.drain_soon(py));
+        if self.with_loop_here(|py| self.drain_soon(py)).is_some() {
             return;
         }
         if let Some(waker) = self.waker.get() {
@@ -204,7 +249,8 @@ impl LoopLane {
             return;
         }
         let Some(soon) = self.soon.get() else { return };
-        if self.call_soon.bind(py).call1((soon,)).is_err() {
+        let called = carried::within(py, &self.context, || self.call_soon.bind(py).call1((soon,)));
+        if !matches!(called, Ok(Ok(_))) {
             // The loop is closed; its reader's end moves the actors.
             self.soon_scheduled.store(false, Ordering::Release);
         }
@@ -215,12 +261,12 @@ impl LoopLane {
         let deadline = Instant::now() + SLICE;
         loop {
             self.do_jobs(py);
-            let drained = self.hosted().drain(deadline);
+            let drained = self.hosted.get().map_or(Drained::Empty, |hosted| hosted.drain(deadline));
             let late = self.has_work() && Instant::now() >= deadline;
             if drained == Drained::More || late {
                 return self.drain_soon(py);
             }
-            if !self.has_jobs.load(Ordering::Acquire) && self.hosted().try_sleep() {
+            if !self.has_jobs.load(Ordering::Acquire) && self.try_sleep() {
                 return;
             }
         }
@@ -245,17 +291,24 @@ impl LoopLane {
     }
 
     pub(crate) fn has_work(&self) -> bool {
-        self.has_jobs.load(Ordering::Acquire) || self.hosted().has_work()
+        self.has_jobs.load(Ordering::Acquire) || self.hosted.get().is_some_and(|hosted| hosted.has_work())
     }
 
-    /// Runs ready actors on the loop's thread while it is blocked; false: none was ready. Answers stay for the loop,
-    /// which resumes tasks.
+    fn try_sleep(&self) -> bool {
+        self.hosted.get().is_none_or(|hosted| hosted.try_sleep())
+    }
+
+    /// Runs ready actors on the loop's thread while it is blocked; false: none was ready, and the next one that is
+    /// unparks the helper. Answers stay for the loop, which resumes tasks.
     pub(crate) fn drain_blocked(self: &Arc<Self>, py: Python<'_>, deadline: Instant) -> bool {
-        if !self.hosted().has_work() {
-            return false;
+        let Some(hosted) = self.hosted.get() else { return false };
+        if !hosted.has_work() {
+            // The thread may be blocked within a drain of this lane, which is awake then: who makes an actor ready would
+            // wake nobody.
+            return !hosted.try_sleep();
         }
-        let drained = self.hosted().drain(deadline);
-        if drained == Drained::More || !self.hosted().try_sleep() {
+        let drained = help::in_empty_context(py, || hosted.drain(deadline)).unwrap_or(Drained::More);
+        if drained == Drained::More || !hosted.try_sleep() {
             self.drain_soon(py);
         }
         true
@@ -267,7 +320,7 @@ impl LoopLane {
     }
 
     /// The runtime is closed: the loop need not watch for its news any more, once it has done what is posted.
-    fn leave(self: &Arc<Self>) {
+    pub(crate) fn leave(self: &Arc<Self>) {
         match self.waker.get() {
             #[cfg(unix)]
             Some(Waker::Fd(fd)) => {
@@ -296,8 +349,10 @@ impl LoopLane {
         if shared.is_forked() || shared.is_closed() || interpreter::is_exiting() {
             return;
         }
-        if let Ok(lane) = shared.python_lane() {
-            shared.core_here().remove_lane(self.hosted(), lane.id());
+        if let Some(hosted) = self.hosted.get()
+            && let Ok(lane) = shared.python_lane()
+        {
+            shared.core_here().remove_lane(hosted, lane.id());
         }
     }
 }
@@ -362,129 +417,6 @@ impl Soon {
             lane.drain(py);
         }
     }
-}
-
-/// The loops one runtime has actors on.
-#[derive(Default)]
-pub(crate) struct Loops {
-    count: AtomicUsize,
-    lanes: Mutex<Vec<Arc<LoopLane>>>,
-    own: Mutex<Option<Arc<LoopLane>>>,
-}
-
-impl Loops {
-    /// The lane of the loop that runs on this thread, made at first need.
-    #[inline]
-    pub(crate) fn running(&self, py: Python<'_>, shared: &Arc<Shared>) -> PyResult<Option<Arc<LoopLane>>> {
-        let Some(event_loop) = running_loop(py)? else { return Ok(None) };
-        if let Some(lane) = self.find(|lane| lane.event_loop.is(&event_loop)) {
-            return Ok(Some(lane));
-        }
-        let lane = LoopLane::new(shared, &event_loop, interpreter::thread_ident())?;
-        self.add(&lane);
-        Ok(Some(lane))
-    }
-
-    /// The loop of the runtime itself, on a thread of its own, made at first need.
-    pub(crate) fn own(&self, py: Python<'_>, shared: &Arc<Shared>) -> PyResult<Arc<LoopLane>> {
-        if let Some(lane) = self.own.lock().clone() {
-            return Ok(lane);
-        }
-        let event_loop = py.import(intern!(py, "asyncio"))?.call_method0(intern!(py, "new_event_loop"))?;
-        let lane = LoopLane::new(shared, &event_loop, 0)?;
-        // Another thread may have made one while Python ran; the later one is closed unused.
-        let before = {
-            let mut own = self.own.lock();
-            let before = own.clone();
-            if before.is_none() {
-                *own = Some(Arc::clone(&lane));
-            }
-            before
-        };
-        if let Some(before) = before {
-            event_loop.call_method0(intern!(py, "close"))?;
-            return Ok(before);
-        }
-        self.add(&lane);
-        let run = py.import(intern!(py, "iris._loop"))?.getattr(intern!(py, "run"))?.unbind();
-        let event_loop = event_loop.unbind();
-        std::thread::Builder::new()
-            .name("iris-asyncio".to_owned())
-            .stack_size(STACK)
-            .spawn(move || {
-                interpreter::attach(None, |py| {
-                    // What ends the loop with an error was told to the loop's exception handler.
-                    drop(interpreter::call(run.bind(py), event_loop.bind(py)));
-                    drop((run, event_loop));
-                });
-            })
-            .map_err(|error| {
-                self.forget(&lane);
-                thread_refused(&error)
-            })?;
-        Ok(lane)
-    }
-
-    /// The lane whose loop belongs to this thread.
-    pub(crate) fn of_this_thread(&self) -> Option<Arc<LoopLane>> {
-        if self.count.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
-        self.find(LoopLane::is_here)
-    }
-
-    fn find(&self, is_it: impl Fn(&LoopLane) -> bool) -> Option<Arc<LoopLane>> {
-        self.lanes.lock().iter().find(|lane| is_it(lane)).cloned()
-    }
-
-    fn add(&self, lane: &Arc<LoopLane>) {
-        let mut lanes = self.lanes.lock();
-        lanes.push(Arc::clone(lane));
-        self.count.store(lanes.len(), Ordering::Relaxed);
-    }
-
-    fn forget(&self, lane: &Arc<LoopLane>) {
-        let mut lanes = self.lanes.lock();
-        lanes.retain(|other| !Arc::ptr_eq(other, lane));
-        self.count.store(lanes.len(), Ordering::Relaxed);
-        let mut own = self.own.lock();
-        if own.as_ref().is_some_and(|own| Arc::ptr_eq(own, lane)) {
-            *own = None;
-        }
-    }
-
-    /// Stops the runtime's own loop, and the threads that wake others.
-    pub(crate) fn close(&self) {
-        let (lanes, own) = (self.lanes.lock().clone(), self.own.lock().clone());
-        for lane in lanes {
-            if !own.as_ref().is_some_and(|own| Arc::ptr_eq(own, &lane)) {
-                lane.leave();
-            }
-        }
-        if let Some(lane) = own {
-            let that = Arc::clone(&lane);
-            lane.post(Job::Call(Box::new(move |py| {
-                // A loop that is closed already needs no stop.
-                let module = py.import(intern!(py, "iris._loop"));
-                drop(module.and_then(|m| m.call_method1(intern!(py, "stop"), (&that.event_loop,))));
-            })));
-        }
-    }
-}
-
-/// The loop that runs on this thread, without importing asyncio where nobody did.
-#[inline]
-fn running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
-    static GET: pyo3::sync::PyOnceLock<Py<PyAny>> = pyo3::sync::PyOnceLock::new();
-    let get = if let Some(get) = GET.get(py) {
-        get
-    } else {
-        let Some(module) = interpreter::loaded_module(py, c"_asyncio") else { return Ok(None) };
-        let get = module.getattr(intern!(py, "_get_running_loop"))?.unbind();
-        GET.get_or_init(py, || get)
-    };
-    let event_loop = get.bind(py).call0()?;
-    Ok((!event_loop.is_none()).then_some(event_loop))
 }
 
 /// Makes the classes that users never name; see `prepare` in lib.rs.

@@ -105,6 +105,10 @@ unsafe fn guarded(method: impl FnOnce(Python<'_>) -> PyResult<bool>) -> *mut ffi
     // SAFETY: the caller is a method that CPython calls attached.
     let py = unsafe { Python::assume_attached() };
     let sent = catch_unwind(AssertUnwindSafe(|| method(py)));
+    if payload::has_dropped() {
+        // PyO3 does not know that this thread is attached, and has put what was refused aside until one is.
+        Python::attach(|_| ());
+    }
     match sent
         .unwrap_or_else(|_| Err(PyRuntimeError::new_err("the runtime panicked; this is a fault of its own")))
     {

@@ -13,12 +13,23 @@ use crate::pull::Function;
 /// The first function of each live pull actor.
 #[derive(Default)]
 pub(crate) struct Functions {
-    first: Mutex<HashMap<Pid, Py<PyAny>>>,
+    first: Mutex<HashMap<Pid, First>>,
+}
+
+struct First {
+    function: Py<PyAny>,
+    /// It is an `async def` function: a task of a loop, not a thread.
+    is_async: bool,
 }
 
 impl Functions {
-    pub(crate) fn add(&self, pid: Pid, function: Py<PyAny>) {
-        self.first.lock().insert(pid, function);
+    pub(crate) fn add(&self, pid: Pid, function: Py<PyAny>, is_async: bool) {
+        self.first.lock().insert(pid, First { function, is_async });
+    }
+
+    /// Whether the actor is a task of a loop; `None` where it is no pull actor.
+    pub(crate) fn is_async(&self, pid: Pid) -> Option<bool> {
+        self.first.lock().get(&pid).map(|first| first.is_async)
     }
 
     pub(crate) fn forget(&self, pid: Pid) {
@@ -28,7 +39,7 @@ impl Functions {
     }
 
     pub(crate) fn get(&self, py: Python<'_>, pid: Pid) -> Option<Arc<dyn Any + Send + Sync>> {
-        let function = self.first.lock().get(&pid).map(|function| function.clone_ref(py))?;
+        let function = self.first.lock().get(&pid).map(|first| first.function.clone_ref(py))?;
         Some(Arc::new(Function(function)))
     }
 }

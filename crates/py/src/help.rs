@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use iris_core::Pid;
 use pyo3::exceptions::PyKeyboardInterrupt;
-use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::carried;
 use crate::lane::{Hush, PyLane};
 
 /// Quick answers in a row before a thread runs the handler itself.
@@ -94,22 +94,12 @@ fn place(pid: Pid) -> usize {
     usize::try_from(pid.get() % REMEMBERED as u64).unwrap_or(0)
 }
 
-fn in_empty_context<R>(py: Python<'_>, run: impl FnOnce() -> R) -> PyResult<R> {
+/// Runs handlers in a context of this thread that is not its caller's.
+pub(crate) fn in_empty_context<R>(py: Python<'_>, run: impl FnOnce() -> R) -> PyResult<R> {
+    // Taken out of its place while it is entered.
     let kept = CONTEXT.take();
-    let context = match kept {
-        Some(context) => context,
-        // SAFETY: attached; a new reference, or null with an exception set.
-        None => unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_New())?.unbind() },
-    };
-    // SAFETY: a context of this thread alone that is not entered: it was taken out of its place.
-    if unsafe { ffi::PyContext_Enter(context.as_ptr()) } != 0 {
-        return Err(PyErr::fetch(py));
-    }
-    let result = run();
-    // SAFETY: entered above on this thread.
-    if unsafe { ffi::PyContext_Exit(context.as_ptr()) } != 0 {
-        return Err(PyErr::fetch(py));
-    }
+    let context = kept.map_or_else(|| carried::empty(py), Ok)?;
+    let result = carried::within(py, &context, run)?;
     CONTEXT.set(Some(context));
     Ok(result)
 }

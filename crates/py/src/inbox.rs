@@ -164,7 +164,7 @@ impl Borrowed<'_> {
         let py = matcher.py();
         let Some(mailbox) = self.mailbox() else { return Ok(Found::Stopped) };
         let mut accepts = |incoming: &Incoming| -> PyResult<bool> {
-            interpreter::call(matcher, &system::look_at(py, incoming)?)?.is_truthy()
+            interpreter::is_true(&interpreter::call(matcher, &system::look_at(py, incoming)?)?)
         };
         match mailbox.select_from(seen, &mut accepts)? {
             Received::Message(incoming) => Ok(Found::Message(inbox.convert(py, incoming)?)),

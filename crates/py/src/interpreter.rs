@@ -4,7 +4,8 @@
 //! `EXITING` and waits, without the GIL, until the count is zero or its patience ends. A thread that wants in looks at
 //! `EXITING` after it has counted itself, so either `exit` sees the count or the thread sees the flag: nobody asks for
 //! the GIL of an interpreter that is finalising. Threads stuck inside user code at that moment are ended by CPython
-//! below 3.14 with a forced unwind; [`call`] stops that unwind before it reaches Rust frames and parks the thread.
+//! below 3.14 with a forced unwind. What may run code of users for long goes through [`call`] and its like, which stop
+//! that unwind before it reaches Rust frames, and park the thread.
 
 use std::cell::Cell;
 use std::os::raw::c_char;
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::time::{Duration, Instant};
 
 use iris_core::sync::{Condvar, Mutex, MutexGuard};
+use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -39,6 +41,8 @@ pub(crate) fn forked() {
     ENDS.store(0, Ordering::SeqCst);
     OURS.set(false);
     crate::parker::forked();
+    iris_core::leave();
+    crate::lane::forked();
 }
 
 /// Whether the process is ending.
@@ -253,6 +257,65 @@ unsafe fn vectorcall<'py>(
     unsafe { Bound::from_owned_ptr_or_err(callable.py(), result) }
 }
 
+/// Calls user code with two arguments, as [`call`] does.
+pub(crate) fn call_two<'py>(
+    callable: &Bound<'py, PyAny>,
+    first: &Bound<'py, PyAny>,
+    second: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let arguments = [std::ptr::null_mut(), first.as_ptr(), second.as_ptr()];
+    // SAFETY: two arguments follow the free slot that the offset flag promises.
+    unsafe { vectorcall(callable, arguments.as_ptr().add(1), 2 | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET) }
+}
+
+/// Calls a function of the interpreter that takes an object and may run user code, as [`call`] does.
+#[inline]
+unsafe fn unwinding<R>(
+    function: unsafe extern "C" fn(*mut ffi::PyObject) -> R,
+    object: *mut ffi::PyObject,
+) -> R {
+    // SAFETY: as in `vectorcall`.
+    let function = std::hint::black_box(unsafe {
+        std::mem::transmute::<
+            unsafe extern "C" fn(*mut ffi::PyObject) -> R,
+            unsafe extern "C-unwind" fn(*mut ffi::PyObject) -> R,
+        >(function)
+    });
+    let guard = HangOnUnwind;
+    // SAFETY: the caller vouches for the object and for being attached.
+    let result = unsafe { function(object) };
+    std::mem::forget(guard);
+    result
+}
+
+/// Whether an object of the user is true.
+pub(crate) fn is_true(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    // SAFETY: attached, and the object is alive.
+    match unsafe { unwinding(ffi::PyObject_IsTrue, object.as_ptr()) } {
+        -1 => Err(PyErr::fetch(object.py())),
+        truth => Ok(truth != 0),
+    }
+}
+
+/// The next thing of an iterator of the user.
+pub(crate) fn next<'py>(iterator: &Bound<'py, PyAny>) -> Option<PyResult<Bound<'py, PyAny>>> {
+    // SAFETY: attached; the iterator is alive and one. A new reference, or null with or without an exception set.
+    unsafe {
+        let next = unwinding(ffi::PyIter_Next, iterator.as_ptr());
+        match Bound::from_owned_ptr_or_opt(iterator.py(), next) {
+            Some(next) => Some(Ok(next)),
+            None => PyErr::take(iterator.py()).map(Err),
+        }
+    }
+}
+
+/// Lets an object of the user go, whose end may run user code.
+#[inline]
+pub(crate) fn release(object: Bound<'_, PyAny>) {
+    // SAFETY: attached; the reference was owned by `object`.
+    unsafe { unwinding(ffi::Py_DecRef, object.into_ptr()) }
+}
+
 /// Whether this thread holds the GIL, whoever attached it.
 pub(crate) fn holds_gil() -> bool {
     // SAFETY: always safe to call.
@@ -263,6 +326,24 @@ pub(crate) fn holds_gil() -> bool {
 pub(crate) fn thread_ident() -> u64 {
     // SAFETY: always safe to call.
     unsafe { ffi::PyThread_get_thread_ident() as u64 }
+}
+
+/// Refuses interpreters whose rules this extension does not keep: its threads attach to the main interpreter, and its
+/// locks rely on the GIL.
+pub(crate) fn check(py: Python<'_>) -> PyResult<()> {
+    // SAFETY: attached; the interpreter of this thread is alive.
+    let number = unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) };
+    if number != 0 {
+        let message =
+            "iris runs in the main interpreter alone: its handlers are called on threads that belong to it";
+        return Err(PyImportError::new_err(message));
+    }
+    let flags = py.import("sys")?.getattr("abiflags").and_then(|flags| flags.extract::<String>());
+    if flags.is_ok_and(|flags| flags.contains('t')) {
+        let message = "iris needs a Python with the GIL: it was not tried on a free-threaded build";
+        return Err(PyImportError::new_err(message));
+    }
+    Ok(())
 }
 
 /// A module that is imported already, without importing it.

@@ -9,7 +9,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use iris_core::sync::Mutex;
@@ -27,9 +27,9 @@ const BLOCKED_AFTER: Duration = Duration::from_millis(100);
 const SPARES_MAX: u32 = 64;
 /// A spare that found nothing to do for this long ends.
 const SPARE_IDLE: Duration = Duration::from_secs(1);
-/// Stack of a thread that runs Python: its C recursion needs more than Rust's own threads would, and less than the
-/// 2 MiB at which Linux would back it with huge pages.
-pub(crate) const STACK: usize = 1 << 20;
+/// Stack of a thread that runs Python, as large as those of CPython's own threads: with less, input that nests deeply
+/// meets the end of the stack, and ends the process, before it meets the interpreter's recursion limit.
+pub(crate) const STACK: usize = 8 << 20;
 
 /// Looks at a sleeping lane before the monitor sleeps too.
 const MONITOR_LOOKS: u32 = 10;
@@ -61,14 +61,14 @@ pub(crate) struct PyLane {
 }
 
 /// The lane as the core knows it.
-struct Host(Arc<PyLane>);
+struct Host(Weak<PyLane>);
 
 impl LaneHost for Host {
     fn wake(&self) {
-        if HUSHED.get() == Arc::as_ptr(&self.0) {
+        if HUSHED.get() == Weak::as_ptr(&self.0) {
             OWED.set(true);
-        } else {
-            self.0.wake();
+        } else if let Some(lane) = self.0.upgrade() {
+            lane.wake();
         }
     }
 }
@@ -89,7 +89,7 @@ impl PyLane {
             monitor: OnceLock::new(),
             monitor_sleeps: AtomicBool::new(false),
         });
-        let lane = core.add_lane(Arc::new(Host(Arc::clone(&this))))?;
+        let lane = core.add_lane(Arc::new(Host(Arc::downgrade(&this))))?;
         this.lane.get_or_init(|| lane);
         Ok(this)
     }
@@ -271,6 +271,11 @@ impl Drop for Hush {
     fn drop(&mut self) {
         HUSHED.set(std::ptr::null());
     }
+}
+
+/// Called in a forked child: the lane whose handler forked is the parent's.
+pub(crate) fn forked() {
+    EXECUTES.with_borrow_mut(|lane| std::mem::forget(lane.take()));
 }
 
 /// Runs `wait`, with somebody else draining the lane whose handler calls this, if one does.

@@ -21,6 +21,7 @@ mod inbox;
 mod inspect;
 mod interpreter;
 mod lane;
+mod loops;
 mod mesh;
 mod names;
 mod numbers;
@@ -55,8 +56,9 @@ fn version() -> &'static str {
 }
 
 /// The native module of Iris; use `iris`.
-#[pymodule(gil_used = false)]
+#[pymodule(gil_used = true)]
 fn _iris(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    interpreter::check(module.py())?;
     module.add_class::<runtime::Runtime>()?;
     module.add_class::<refs::PyActorRef>()?;
     module.add_class::<pull::PyMailbox>()?;
@@ -76,6 +78,7 @@ fn _iris(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// something that is being made for ever.
 fn prepare(py: Python<'_>) -> PyResult<()> {
     errors::find_classes(py);
+    asks::prepare(py);
     buffers::prepare(py);
     eventloop::prepare(py);
     async_turn::prepare(py);

@@ -87,7 +87,7 @@ impl Runtime {
         check_callable("matcher", matcher)?;
         let mut accepts = |incoming: &Incoming| -> Result<bool, LookError> {
             system::look_at(py, incoming)
-                .and_then(|message| interpreter::call(matcher, &message)?.is_truthy())
+                .and_then(|message| interpreter::is_true(&interpreter::call(matcher, &message)?))
                 .map_err(LookError::Matcher)
         };
         match self.shared.core()?.select_observed(pid.required()?, &mut accepts) {

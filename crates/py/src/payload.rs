@@ -1,5 +1,6 @@
 //! Payload: Python's bytes objects kept as they are in mailboxes, and other buffers copied once.
 
+use std::cell::Cell;
 use std::ptr::NonNull;
 
 use iris_core::{HostBytes, Payload};
@@ -8,15 +9,40 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-/// A `bytes` object in a mailbox.
-pub(crate) struct KeptBytes(pub(crate) Py<PyBytes>);
+thread_local! {
+    static DROPPED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A `bytes` object in a mailbox; `None` only while it is taken out.
+pub(crate) struct KeptBytes(Option<Py<PyBytes>>);
+
+impl KeptBytes {
+    pub(crate) fn new(bytes: Py<PyBytes>) -> Self {
+        Self(Some(bytes))
+    }
+}
+
+impl Drop for KeptBytes {
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            DROPPED.set(true);
+        }
+    }
+}
+
+/// Whether this thread dropped a `bytes` object since it was asked last: whoever is not attached by PyO3 has PyO3 release
+/// it then.
+pub(crate) fn has_dropped() -> bool {
+    DROPPED.replace(false)
+}
 
 // SAFETY: a bytes object is immutable and does not move, so it may be read without the GIL while a reference is owned;
 // dropping `Py` without the GIL puts the reference aside until a thread is attached.
 unsafe impl HostBytes for KeptBytes {
-    fn into_raw(self) -> NonNull<()> {
-        // SAFETY: `Py` is never null.
-        unsafe { NonNull::new_unchecked(self.0.into_ptr()).cast() }
+    fn into_raw(mut self) -> NonNull<()> {
+        let raw = self.0.take().map_or(std::ptr::null_mut(), Py::into_ptr);
+        // SAFETY: the object is there, since nobody took it out before, and `Py` is never null.
+        unsafe { NonNull::new_unchecked(raw).cast() }
     }
 
     unsafe fn from_raw(raw: NonNull<()>) -> Self {
@@ -24,7 +50,7 @@ unsafe impl HostBytes for KeptBytes {
         // ownership of a reference does not need.
         unsafe {
             let object = Bound::from_owned_ptr(Python::assume_attached(), raw.as_ptr().cast());
-            Self(object.cast_into_unchecked::<PyBytes>().unbind())
+            Self::new(object.cast_into_unchecked::<PyBytes>().unbind())
         }
     }
 
@@ -41,13 +67,13 @@ unsafe impl HostBytes for KeptBytes {
 /// The payload of any bytes-like object: `bytes` itself is kept, everything else is copied once.
 #[inline]
 pub(crate) fn from_python(data: &Bound<'_, PyAny>) -> PyResult<Payload> {
-    Ok(Payload::host(KeptBytes(as_bytes(data)?)))
+    Ok(Payload::host(KeptBytes::new(as_bytes(data)?)))
 }
 
 /// The payload of a `bytes` object, kept as it is.
 #[inline]
 pub(crate) fn keep(data: &Bound<'_, PyBytes>) -> Payload {
-    Payload::host(KeptBytes(data.clone().unbind()))
+    Payload::host(KeptBytes::new(data.clone().unbind()))
 }
 
 /// The object itself if it is `bytes`, else a copy of its buffer.
@@ -79,10 +105,14 @@ fn copy_buffer(data: &Bound<'_, PyAny>) -> PyResult<Py<PyBytes>> {
 /// The bytes object a handler gets: the sender's own where it came from Python.
 #[inline]
 pub(crate) fn into_python(py: Python<'_>, payload: Payload) -> Bound<'_, PyBytes> {
-    match payload.into_host::<KeptBytes>() {
-        Ok(kept) => kept.0.into_bound(py),
-        Err(other) => PyBytes::new(py, other.as_slice()),
-    }
+    let payload = match payload.into_host::<KeptBytes>() {
+        Ok(mut kept) => match kept.0.take() {
+            Some(bytes) => return bytes.into_bound(py),
+            None => Payload::copy_from(b""),
+        },
+        Err(other) => other,
+    };
+    PyBytes::new(py, payload.as_slice())
 }
 
 /// The bytes object of a message that stays where it is.

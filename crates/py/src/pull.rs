@@ -13,11 +13,14 @@ use crate::crash;
 use crate::errors::OrRaise;
 use crate::inbox::{Borrowed, Found, Inbox};
 use crate::interpreter;
-use crate::lane::STACK;
 use crate::numbers::{messages_max, seconds_or_none, whole};
 use crate::parker::{Parker, spin};
 use crate::shared::{Shared, thread_refused};
 use crate::wait;
+
+/// Stack of a pull actor's thread, of which there may be 30,000: just below the 2 MiB from which on Linux may back a stack
+/// with a huge page, which would be resident as a whole.
+const PULL_STACK: usize = (2 << 20) - (64 << 10);
 
 /// A Python function as the core keeps it for a swap.
 pub(crate) struct Function(pub(crate) Py<PyAny>);
@@ -196,11 +199,11 @@ impl PullThread {
         let mailbox = self.shared.core()?.spawn_pull(options, Arc::clone(&parker) as _).or_raise()?;
         let pid = mailbox.pid();
         let count = Arc::clone(&self.shared);
-        count.functions.add(pid, self.function.clone_ref(py));
+        count.functions.add(pid, self.function.clone_ref(py), false);
         count.pull_threads.fetch_add(1, Ordering::SeqCst);
         let started = std::thread::Builder::new()
             .name("iris-pull".to_owned())
-            .stack_size(STACK)
+            .stack_size(PULL_STACK)
             .spawn(move || self.run(mailbox, &parker));
         match started {
             Ok(_) => Ok(pid.get()),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use iris_core::sync::Mutex;
-use iris_core::{ExitReason, Finish, Pid, PullMailbox, SpawnOptions, Waiter};
+use iris_core::{ErrorKind, ExitReason, Finish, Pid, PullMailbox, SpawnOptions, Waiter};
 use pyo3::exceptions::PyStopIteration;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -15,7 +15,7 @@ use pyo3::types::PyList;
 
 use crate::behaviour::check_callable;
 use crate::crash;
-use crate::errors::OrRaise;
+use crate::errors::{OrRaise, raise_kind};
 use crate::eventloop::{Job, LoopLane};
 use crate::inbox::{Found, Inbox};
 use crate::interpreter;
@@ -43,11 +43,20 @@ impl AsyncWaiter {
         waiter
     }
 
+    /// Whether a task waits for the future.
+    fn is_awaited(&self, py: Python<'_>) -> PyResult<bool> {
+        let future = self.future.lock().as_ref().map(|future| future.clone_ref(py));
+        future.map_or(Ok(false), |future| is_pending(future.bind(py)))
+    }
+
     /// Resolves the future, on the loop's thread.
     pub(crate) fn resolve(&self, py: Python<'_>) {
         let future = self.future.lock().take();
-        if let Some(future) = future {
-            finish_future(future.bind(py));
+        if let Some(future) = future
+            && matches!(is_pending(future.bind(py)), Ok(true))
+        {
+            // Of a closed loop nobody waits.
+            drop(future.call_method1(py, intern!(py, "set_result"), (py.None(),)));
         }
     }
 }
@@ -60,13 +69,8 @@ impl Waiter for AsyncWaiter {
     }
 }
 
-fn finish_future(future: &Bound<'_, PyAny>) {
-    let py = future.py();
-    let done = future.call_method0(intern!(py, "done")).and_then(|done| done.is_truthy());
-    if matches!(done, Ok(false)) {
-        // Of a closed loop nobody waits.
-        drop(future.call_method1(intern!(py, "set_result"), (py.None(),)));
-    }
+fn is_pending(future: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(!future.call_method0(intern!(future.py(), "done"))?.is_truthy()?)
 }
 
 /// The messages of one `async def` pull actor, for its own function.
@@ -177,13 +181,15 @@ pub(crate) struct Receive {
     want: Want,
     deadline: Option<Instant>,
     timer: Option<Py<PyAny>>,
+    /// What its task waits on.
+    future: Option<Py<PyAny>>,
     seen: usize,
 }
 
 impl Receive {
     fn new(mailbox: Bound<'_, AsyncMailbox>, want: Want, timeout: Option<f64>) -> PyResult<Self> {
         let deadline = wait::deadline(timeout)?;
-        Ok(Self { mailbox: mailbox.unbind(), want, deadline, timer: None, seen: 0 })
+        Ok(Self { mailbox: mailbox.unbind(), want, deadline, timer: None, future: None, seen: 0 })
     }
 
     /// What is there; `None`: nothing yet.
@@ -221,6 +227,7 @@ impl Receive {
         let future = mailbox.waiter.lane.create_future(py)?;
         let before = mailbox.waiter.future.lock().replace(future.clone().unbind());
         drop(before);
+        self.future = Some(future.clone().unbind());
         let waits = mailbox.inbox.borrow()?.mailbox().is_some_and(PullMailbox::prepare_wait);
         if !waits {
             return Ok(None);
@@ -269,6 +276,9 @@ impl Receive {
     }
 
     fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if self.mailbox.get().waiter.is_awaited(py)? {
+            return Err(raise_kind(ErrorKind::WouldDeadlock, "another task waits on this mailbox already"));
+        }
         loop {
             if let Some(mailbox) = self.mailbox.get().inbox.borrow()?.mailbox() {
                 mailbox.end_wait();
@@ -283,6 +293,14 @@ impl Receive {
                 return Ok(future);
             }
         }
+    }
+
+    /// The coroutine that waits is closed: nobody waits any more.
+    fn close(&mut self, py: Python<'_>) -> PyResult<()> {
+        for kept in [self.future.take(), self.timer.take()].into_iter().flatten() {
+            kept.call_method0(py, intern!(py, "cancel"))?;
+        }
+        Ok(())
     }
 }
 
@@ -364,7 +382,7 @@ impl PullTask {
         let waiter = AsyncWaiter::new(lane);
         let mailbox = shared.core()?.spawn_pull(options, Arc::clone(&waiter) as _).or_raise()?;
         let pid = mailbox.pid();
-        shared.functions.add(pid, function.clone_ref(py));
+        shared.functions.add(pid, function.clone_ref(py), true);
         let actor = Arc::new(Self { shared: Arc::clone(shared), pid, function: Mutex::new(function), make });
         actor.launch(py, mailbox, &waiter);
         Ok(pid.get())
@@ -372,7 +390,7 @@ impl PullTask {
 
     /// Runs the function with this mailbox, on the loop's thread.
     fn launch(self: &Arc<Self>, py: Python<'_>, mailbox: PullMailbox, waiter: &Arc<AsyncWaiter>) {
-        if waiter.lane.is_here() {
+        if waiter.lane.runs_here(py) {
             return self.run(py, mailbox, waiter);
         }
         let (actor, that) = (Arc::clone(self), Arc::clone(waiter));
@@ -423,7 +441,8 @@ impl PullTask {
                 },
                 Finish::Waiting(mut mailbox) => {
                     let Ok(future) = waiter.lane.create_future(py) else { return };
-                    *waiter.future.lock() = Some(future.clone().unbind());
+                    let before = waiter.future.lock().replace(future.clone().unbind());
+                    drop(before);
                     if !mailbox.prepare_wait_for_supervisor() {
                         finish = mailbox.resumed();
                         continue;

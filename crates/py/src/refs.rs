@@ -148,12 +148,12 @@ impl Runtime {
             return Ok(false);
         };
         let sent = match core.try_send(pid, taken.payload(py)) {
-            Ok(()) => true,
-            Err(refused) => refused_send(py, &self.shared, pid, refused)?,
+            Ok(()) => Ok(true),
+            Err(refused) => refused_send(py, &self.shared, pid, refused),
         };
-        if !sent {
+        if !matches!(sent, Ok(true)) {
             taken.put_back();
         }
-        Ok(sent)
+        sent
     }
 }

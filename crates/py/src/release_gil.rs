@@ -1,11 +1,12 @@
 //! `release_gil=True`: push actors with a thread of their own, and the pool for those beyond the limit.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use iris_core::sync::Mutex;
-use iris_core::{ErrorKind, LaneId};
+use iris_core::{ErrorKind, ExitReason, LaneId, Pid};
 use pyo3::prelude::*;
 
 use crate::errors::{OrRaise, invalid, raise_kind};
@@ -27,6 +28,8 @@ pub(crate) struct ReleaseGil {
     /// Lanes whose actor ended, with their thread: the next actor takes one over.
     free: Mutex<Vec<Arc<PyLane>>>,
     pool: Mutex<Option<Arc<PyLane>>>,
+    /// Where each live actor runs, for its next handler.
+    lanes: Mutex<HashMap<Pid, LaneId>>,
 }
 
 #[derive(Clone, Copy)]
@@ -47,6 +50,7 @@ impl ReleaseGil {
             own: Mutex::default(),
             free: Mutex::default(),
             pool: Mutex::default(),
+            lanes: Mutex::default(),
         })
     }
 
@@ -67,6 +71,7 @@ impl ReleaseGil {
 
     /// The lane for one more actor: one of its own while the limit allows it, else the pool's.
     pub(crate) fn lane(&self, shared: &Shared) -> PyResult<Assigned> {
+        shared.check_open()?;
         let limits = *self.limits.lock();
         if let Some(lane) = self.free.lock().pop() {
             return Ok(Assigned { lane, is_own: true });
@@ -100,6 +105,11 @@ impl ReleaseGil {
         Ok(Assigned { lane, is_own: false })
     }
 
+    /// The lane of a live actor that was spawned with `release_gil=True`.
+    pub(crate) fn lane_of(&self, pid: Pid) -> Option<LaneId> {
+        self.lanes.lock().get(&pid).copied()
+    }
+
     /// The actor of this lane ended.
     fn give_back(&self, lane: Arc<PyLane>) {
         self.free.lock().push(lane);
@@ -126,19 +136,17 @@ impl Assigned {
         self.lane.id()
     }
 
-    /// Frees the lane when its actor ends.
-    pub(crate) fn until_exit(self, shared: &Arc<Shared>, pid: iris_core::Pid) {
-        if self.is_own {
-            let (weak, lane) = (Arc::downgrade(shared), self.lane);
-            shared.core_here().on_exit(
-                pid,
-                Box::new(move |_, _| {
-                    if let Some(shared) = weak.upgrade() {
-                        shared.release_gil.give_back(lane);
-                    }
-                }),
-            );
-        }
+    /// Keeps the lane for its actor, and frees it when the actor ends.
+    pub(crate) fn until_exit(self, shared: &Arc<Shared>, pid: Pid) {
+        shared.release_gil.lanes.lock().insert(pid, self.id());
+        let weak = Arc::downgrade(shared);
+        let gone = Box::new(move |_: Pid, _: &ExitReason| {
+            if let Some(shared) = weak.upgrade() {
+                shared.release_gil.lanes.lock().remove(&pid);
+                self.unused(&shared);
+            }
+        });
+        shared.core_here().on_exit(pid, gone);
     }
 
     /// Frees the lane of an actor that was not spawned.

@@ -70,7 +70,8 @@ impl Runtime {
     ///     3
     fn send_many(&self, pid: PidArgument, messages: &Bound<'_, PyAny>) -> PyResult<usize> {
         let mut accepted = 0;
-        for message in messages.try_iter()? {
+        let messages = messages.try_iter()?;
+        while let Some(message) = interpreter::next(messages.as_any()) {
             if !self.send(pid, &message?)? {
                 break;
             }
@@ -293,7 +294,7 @@ pub(crate) fn refused_send(
             drop(core.give_up(pid, refused.payload));
             return Ok(false);
         }
-        let event_loop = shared.loops.of_this_thread();
+        let event_loop = shared.loops.of_this_thread(py);
         let helped = event_loop.is_some_and(|lane| lane.drain_blocked(py, std::time::Instant::now() + SLICE));
         if !helped {
             interpreter::detached(py, || core.wait_for_room(pid, ROOM_WAIT));

@@ -11,10 +11,10 @@ use pyo3::prelude::*;
 
 use crate::behaviour::HandlerCache;
 use crate::errors::{OrRaise, raise, raise_kind};
-use crate::eventloop::Loops;
 use crate::functions::Functions;
 use crate::interpreter;
 use crate::lane::PyLane;
+use crate::loops::Loops;
 use crate::parker::Parker;
 use crate::release_gil::ReleaseGil;
 use crate::wait;
@@ -51,6 +51,12 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(contextvars: bool) -> PyResult<Arc<Self>> {
+        if interpreter::is_exiting() {
+            return Err(raise_kind(
+                ErrorKind::RuntimeClosed,
+                "the process is ending: no runtime can be made any more",
+            ));
+        }
         let release_gil = ReleaseGil::from_environment()?;
         let core = iris_core::Runtime::new().or_raise()?;
         let shared = Arc::new(Self {
@@ -93,6 +99,14 @@ impl Shared {
         self.closed.load(Ordering::SeqCst)
     }
 
+    /// Nothing is started for a runtime that is closed, whose end has passed it by.
+    pub(crate) fn check_open(&self) -> PyResult<()> {
+        if self.is_closed() {
+            return Err(raise_kind(ErrorKind::RuntimeClosed, "the runtime is closed"));
+        }
+        Ok(())
+    }
+
     /// The lane of plain handlers, with its thread: both made at first need.
     pub(crate) fn python_lane(&self) -> PyResult<&Arc<PyLane>> {
         if let Some(lane) = self.python_lane.get() {
@@ -102,6 +116,7 @@ impl Shared {
         if let Some(lane) = self.python_lane.get() {
             return Ok(lane);
         }
+        self.check_open()?;
         let lane = PyLane::new(&self.core, "iris-python").or_raise()?;
         lane.start_thread().map_err(|error| thread_refused(&error))?;
         lane.start_monitor().map_err(|error| thread_refused(&error))?;
@@ -156,6 +171,7 @@ impl Shared {
     }
 
     fn close_lanes(&self) {
+        let _starting = self.python_lane_start.lock();
         if let Some(lane) = self.python_lane.get() {
             lane.close();
         }

@@ -216,7 +216,8 @@ impl Runtime {
     /// Change an actor's code while it lives. The message in progress ends under the old handler; every later message,
     /// queued or new, meets the new one; none is lost or reordered.
     ///
-    /// A pull actor is told `HOT_SWAP`; when its function returns, the new one is called with the same messages.
+    /// A pull actor is told `HOT_SWAP`; when its function returns, the new one is called with the same messages. An actor
+    /// that was spawned with `release_gil=True` keeps its thread.
     ///
     /// Args:
     ///     pid: a push or pull actor.
@@ -228,7 +229,16 @@ impl Runtime {
         let core = self.shared.core()?;
         check_callable("handler", new_handler)?;
         let pid = pid.required()?;
-        let handler = handler_of_here(&self.shared, new_handler)?;
+        if let Some(is_task) = self.shared.functions.is_async(pid)
+            && is_task != is_async(new_handler)
+        {
+            let (wanted, is) = if is_task { ("an `async def`", "a task") } else { ("a plain", "a thread") };
+            return Err(invalid(format!("pull actor {pid} is {is}: {wanted} function can replace its own")));
+        }
+        let handler = match self.shared.release_gil.lane_of(pid) {
+            Some(lane) => Arc::new(PyHandler::new(&self.shared, new_handler, lane)?),
+            None => handler_of_here(&self.shared, new_handler)?,
+        };
         match core.hot_swap(pid, handler) {
             Err(error) if error.kind() == ErrorKind::WrongActorKind => {
                 let first = self.shared.functions.get(new_handler.py(), pid);
@@ -267,8 +277,8 @@ fn options(messages: i64) -> PyResult<SpawnOptions> {
 #[inline]
 pub(crate) fn lane_for(py: Python<'_>, shared: &Arc<Shared>, is_async: bool) -> PyResult<LaneId> {
     match shared.loops.running(py, shared)? {
-        Some(lane) => Ok(lane.id()),
-        None if is_async => Ok(shared.loops.own(py, shared)?.id()),
+        Some(lane) => lane.id(shared),
+        None if is_async => shared.loops.own(py, shared)?.id(shared),
         None => Ok(shared.python_lane()?.id()),
     }
 }
