@@ -1,7 +1,7 @@
 // Arguments: checks that name what is wrong before anything reaches the native side.
 'use strict'
 
-const { inspect } = require('node:util')
+const { inspect, types } = require('node:util')
 
 const { invalid } = require('./errors.js')
 
@@ -86,12 +86,26 @@ function signalOf(options) {
   return signal
 }
 
+/** Nobody waits for this promise: that it rejects must not end the process. */
+function disregard(value) {
+  if (types.isPromise(value)) value.then(undefined, () => {})
+}
+
+/** What a user's function returned that must answer at once. */
+function notPromised(value, who) {
+  if (!types.isPromise(value)) return value
+  disregard(value)
+  throw invalid(`${who} must answer at once, not by a promise`)
+}
+
 module.exports = {
   BUDGET_DEFAULT,
   budgetOf,
   callable,
   count,
+  disregard,
   milliseconds,
+  notPromised,
   optionalCount,
   optionalPid,
   optionalText,

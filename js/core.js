@@ -12,6 +12,7 @@ const { Log } = require('./log.js')
 const { Observers } = require('./observers.js')
 const { Pulls } = require('./pulls.js')
 const { Rooms } = require('./rooms.js')
+const { made } = require('./supervision.js')
 const { Tickets } = require('./waiting.js')
 
 class Core {
@@ -110,9 +111,7 @@ class Core {
   /** Makes the handler of an actor that is restarted in place. */
   #make(slot) {
     try {
-      const handler = this.functions.list[slot]()
-      if (typeof handler !== 'function') throw new TypeError('the maker of a handler returned no function')
-      return this.handlers.own(handler)
+      return this.handlers.own(made(this.functions.list[slot]))
     } catch (error) {
       this.log.maker(error)
       return describe(error)

@@ -1,6 +1,7 @@
 // Log: tells a person of failures, on the console unless the runtime was given something else.
 'use strict'
 
+const { disregard } = require('./arguments.js')
 const { now } = require('./originals.js')
 
 /** Lines a second; beyond them failures are only counted, so that a storm of crashes stays readable. */
@@ -53,7 +54,7 @@ class Log {
   /** A logger that fails is no reason to end anything. */
   #write(...parts) {
     try {
-      this.#logger.error(...parts)
+      disregard(this.#logger.error(...parts))
     } catch {
       // There is nobody left to tell.
     }

@@ -1,7 +1,7 @@
 // Mailbox: where a pull actor's function takes its messages from.
 'use strict'
 
-const { callable, count, optionsOf, signalOf, timeoutOf } = require('./arguments.js')
+const { callable, count, notPromised, optionsOf, signalOf, timeoutOf } = require('./arguments.js')
 const f = require('./frame.js')
 const { SystemMessage } = require('./system-message.js')
 const { Waiting } = require('./waiting.js')
@@ -12,7 +12,7 @@ const EMPTY = Symbol('empty')
 
 /** What a matcher of a user's is asked with, from what the native side has. */
 function asMatcher(matcher) {
-  return (data, notice) => matcher(notice === undefined ? data : new SystemMessage(notice))
+  return (data, notice) => notPromised(matcher(notice === undefined ? data : new SystemMessage(notice)), 'the matcher')
 }
 
 /** Names of the methods that are for pulls.js alone. */

@@ -5,6 +5,7 @@ const { describe } = require('./errors.js')
 const f = require('./frame.js')
 const { queueMicrotask } = require('./originals.js')
 const { Mailbox, begin, deliver, end } = require('./mailbox.js')
+const { made } = require('./supervision.js')
 
 class Pulls {
   #core
@@ -104,7 +105,7 @@ class Pulls {
     actor.mailbox[begin]()
     queueMicrotask(() => {
       try {
-        if (actor.maker !== undefined) actor.handler = actor.maker()
+        if (actor.maker !== undefined) actor.handler = made(actor.maker)
       } catch (error) {
         this.#core.logCrash(actor.pid, error)
         return this.#finished(actor, describe(error))

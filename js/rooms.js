@@ -84,7 +84,8 @@ function copyOf(data) {
     if (copy.length > 0) copy.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
     return copy
   }
-  return types.isArrayBuffer(data) ? data.slice(0) : data
+  if (!types.isArrayBuffer(data)) return data
+  return data.byteLength > 0 ? data.slice(0) : new ArrayBuffer(0)
 }
 
 module.exports = { Rooms }

@@ -110,6 +110,9 @@ class NodeRuntime {
   }
 
   sendMany(pid, messages) {
+    if (typeof messages?.[Symbol.iterator] !== 'function') {
+      throw invalid(`messages must be iterable, not ${args.show(messages)}`)
+    }
     let accepted = 0
     for (const message of messages) {
       if (!this.send(pid, message)) break

@@ -76,7 +76,7 @@ const supervision = {
     }
     if (kind !== 'push' && kind !== 'pull') throw invalid(`kind must be push or pull, not ${args.show(kind)}`)
     const { functions, handlers, native, pulls } = this[core]
-    const handler = args.callable(makeHandler(), 'what makeHandler returns')
+    const handler = made(makeHandler)
     if (kind === 'pull') return pulls.spawn(handler, choices, makeHandler)
     const pid = native.spawnMade(handlers.own(handler), functions.own(makeHandler), choices)
     this[core].hold()
@@ -107,10 +107,15 @@ const supervision = {
   },
 }
 
+/** The handler a maker makes. */
+function made(makeHandler) {
+  return args.callable(args.notPromised(makeHandler(), 'makeHandler'), 'what makeHandler returns')
+}
+
 function secondsOf(value, what) {
   const milliseconds = args.timeoutOf(value, what)
   if (milliseconds === undefined) throw invalid(`${what} must be a number of seconds, not ${args.show(value)}`)
   return milliseconds / 1000
 }
 
-module.exports = { supervision }
+module.exports = { made, supervision }

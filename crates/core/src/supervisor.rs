@@ -285,7 +285,8 @@ impl Supervisor {
     /// What a factory made takes its child's place; false: the child is gone, or the actor is another child's.
     pub(crate) fn take_over(&self, shared: &Arc<Shared>, id: u64, pid: Pid) -> bool {
         let mut state = self.state.lock();
-        if state.children.iter().any(|child| child.pid == pid && child.id != id) {
+        let is_taken = state.children.iter().any(|child| child.pid == pid && child.id != id);
+        if is_taken || self.pid() == Some(pid) {
             return false;
         }
         let Some(child) = state.children.iter_mut().find(|child| child.id == id) else { return false };
@@ -311,7 +312,8 @@ impl Supervisor {
         let failure = outcome.map_or_else(
             |failure| failure,
             |pid| {
-                let message = format!("the factory returned pid {pid}, another child of the supervisor");
+                let message =
+                    format!("the factory returned pid {pid}, the supervisor or another child of it");
                 Failure::new("FactoryError", message)
             },
         );

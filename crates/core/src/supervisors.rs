@@ -121,6 +121,9 @@ impl Supervisors {
     ) -> Result<()> {
         let found = self.get(supervisor)?;
         shared.cell(pid)?;
+        if supervisor == pid {
+            return Err(Error::invalid(format!("supervisor {pid} cannot supervise itself")));
+        }
         if found.add(shared.next_id(), pid, source, strategy, restart) {
             self.of.insert(pid, supervisor);
             forget_on_exit(shared, pid);
