@@ -9,23 +9,23 @@ const ROOT = path.join(__dirname, '..', '..')
 const HANG_MS = 30_000
 
 /** Runs a script; what it printed, how it ended, and when. `rt` is a runtime that it has in its hands. */
-function run(script, { args = [], runtime = 'new NodeRuntime()' } = {}) {
+function run(script, { args = [], runtime = 'new NodeRuntime()', hangMs = HANG_MS } = {}) {
   const source = `
     const { NodeRuntime, allocateBuffer } = require(${JSON.stringify(ROOT)})
     const rt = ${runtime}
     ${script}
   `
-  return runSource(source, args)
+  return runSource(source, args, hangMs)
 }
 
 /** As `run`, of a whole source. */
-function runSource(source, args = []) {
+function runSource(source, args = [], hangMs = HANG_MS) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [...args, '-e', source], { stdio: ['ignore', 'pipe', 'pipe'] })
     let [out, err] = ['', '']
     child.stdout.on('data', (data) => (out += data))
     child.stderr.on('data', (data) => (err += data))
-    const deadline = setTimeout(() => child.kill('SIGKILL'), HANG_MS) // the deadline of the test
+    const deadline = setTimeout(() => child.kill('SIGKILL'), hangMs) // the deadline of the test
     child.on('error', reject)
     child.on('close', (code, signal) => {
       clearTimeout(deadline)
