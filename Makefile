@@ -95,7 +95,7 @@ deep: setup build loom shuttle ## the long tests: every interleaving, many more 
 	$(PY) tests/soak/soak.py --seconds $(SOAK_SECONDS)
 	node tests/soak/soak.mjs --seconds $(SOAK_SECONDS)
 	IRIS_MODEL_STEPS=100000 node_modules/.bin/jest model # 2 minutes
-	IRIS_MEMORY_SCALE=1 node_modules/.bin/jest memory # 6 minutes
+	IRIS_MEMORY_SCALE=1 IRIS_MANY=1000000 node_modules/.bin/jest memory scale # 7 minutes
 	IRIS_FUZZ_RUNS=20000 node_modules/.bin/jest fuzz -t 'one after the other' # 10 minutes
 	IRIS_EXIT_RUNS=200 IRIS_WORKER_RUNS=1000 node_modules/.bin/jest exits hosts # 200 ends in each state: 20 minutes
 	IRIS_EXIT_RUNS=200 $(BIN)/pytest --quiet tests/python/test_exit.py tests/python/test_hosts.py # 200 ends in each state: 15 minutes
