@@ -337,6 +337,8 @@ async def pull(mailbox):
 async def crash(message): raise ValueError("own")
 async def main():
     import logging; logging.getLogger("iris").disabled = True
+    # Else a loop in debug mode tells of each callback that a busy machine held up.
+    asyncio.get_running_loop().slow_callback_duration = 60.0
     async with iris.Runtime() as rt:
         kinds = [rt.spawn(bytes.upper), rt.spawn(upper), rt.spawn_with_mailbox(pull)]
         for _ in range(50):
