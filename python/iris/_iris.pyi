@@ -14,8 +14,19 @@ _Matcher: TypeAlias = Callable[[_Message], object]
 _Handler: TypeAlias = Callable[[bytes], object]
 _PullFunction: TypeAlias = Callable[[Mailbox], object] | Callable[[AsyncMailbox], Coroutine[Any, Any, object]]
 
-
-__all__ = ["ActorRef", "AsyncMailbox", "Mailbox", "PySystemMessage", "Runtime", "_error_kinds", "_exit", "_forked", "allocate_buffer", "dev_certs", "version"]
+__all__ = [
+    "ActorRef",
+    "AsyncMailbox",
+    "Mailbox",
+    "PySystemMessage",
+    "Runtime",
+    "_error_kinds",
+    "_exit",
+    "_forked",
+    "allocate_buffer",
+    "dev_certs",
+    "version",
+]
 
 def version() -> str:
     """The version of the product."""
@@ -231,7 +242,6 @@ class AsyncMailbox:
         """Answer the ask that `message` came with; see `Mailbox.reply`."""
 
     def __aiter__(self) -> Self: ...
-
     def __anext__(self) -> Awaitable[_Message]: ...
 
 @final
@@ -268,9 +278,7 @@ class ActorRef(Generic[_M]):
         """Whether the actor takes messages. As `Runtime.is_alive`."""
 
     def __hash__(self) -> int: ...
-
     def __eq__(self, other: object, /) -> bool: ...
-
     def __class_getitem__(cls, key: Any) -> GenericAlias: ...
 
 @disjoint_base
@@ -278,7 +286,6 @@ class Runtime:
     """The native methods of `iris.Runtime`."""
 
     def __new__(cls, *, contextvars: bool = False) -> Self: ...
-
     def spawn(self, handler: _Handler, budget: int = 100, release_gil: bool = False) -> int:
         """Spawn a push actor: `handler(message)` is called once per message. Returns at once.
 
@@ -316,7 +323,9 @@ class Runtime:
             The actor's pid.
         """
 
-    def spawn_child(self, parent: int, handler: _Handler, budget: int = 100, release_gil: bool = False) -> int:
+    def spawn_child(
+        self, parent: int, handler: _Handler, budget: int = 100, release_gil: bool = False
+    ) -> int:
         """Spawn a push actor that ends when its parent ends, before it. As `spawn`.
 
         Raises:
@@ -330,7 +339,9 @@ class Runtime:
             NoProcessError: no such parent.
         """
 
-    def spawn_child_pool(self, parent: int, handler: _Handler, workers: int, budget: int = 100, release_gil: bool = False) -> list[int]:
+    def spawn_child_pool(
+        self, parent: int, handler: _Handler, workers: int, budget: int = 100, release_gil: bool = False
+    ) -> list[int]:
         """Spawn several push actors with one handler that end when their parent ends.
 
         Args:
@@ -340,7 +351,9 @@ class Runtime:
             Their pids.
         """
 
-    def spawn_py_handler_bounded(self, handler: _Handler, budget: int, capacity: int, release_gil: bool = False) -> int:
+    def spawn_py_handler_bounded(
+        self, handler: _Handler, budget: int, capacity: int, release_gil: bool = False
+    ) -> int:
         """Spawn a push actor with a bounded mailbox. Beyond `capacity` messages a send returns False, until
         `set_overflow_policy` says otherwise.
 
@@ -554,7 +567,9 @@ class Runtime:
             WrongActorKindError: the actor has a handler.
         """
 
-    def selective_recv_blocking(self, pid: int, matcher: _Matcher, timeout: float | None = None) -> _Message | None:
+    def selective_recv_blocking(
+        self, pid: int, matcher: _Matcher, timeout: float | None = None
+    ) -> _Message | None:
         """Take the first message of an observed actor for which `matcher(message)` is true, waiting for one. The others keep
         their order. Blocks this thread and lets other Python threads run; Ctrl-C works.
 
@@ -778,14 +793,23 @@ class Runtime:
             NoSupervisorError: the path has none.
         """
 
-    def path_supervise_with_factory(self, path: str, pid: int, factory: Callable[[], int], strategy: str) -> None:
+    def path_supervise_with_factory(
+        self, path: str, pid: int, factory: Callable[[], int], strategy: str
+    ) -> None:
         """As `supervise_with_factory`, under a path's supervisor.
 
         Raises:
             NoSupervisorError: the path has none.
         """
 
-    def spawn_supervisor(self, strategy: str = "one_for_one", intensity: int = 3, period: float = 5.0, backoff: tuple[float, float] = ..., supervisor: int | None = None) -> int:
+    def spawn_supervisor(
+        self,
+        strategy: str = "one_for_one",
+        intensity: int = 3,
+        period: float = 5.0,
+        backoff: tuple[float, float] = ...,
+        supervisor: int | None = None,
+    ) -> int:
         """Start a supervisor as OTP has them.
 
         Args:
@@ -799,7 +823,17 @@ class Runtime:
             Its pid, for `start_child` and `child_pids`; `stop` ends it and its children.
         """
 
-    def start_child(self, supervisor: int, make_handler: Callable[[], _Handler | _PullFunction], *, restart: str = "permanent", budget: int = 100, name: str | None = None, path: str | None = None, kind: str = "push") -> int:
+    def start_child(
+        self,
+        supervisor: int,
+        make_handler: Callable[[], _Handler | _PullFunction],
+        *,
+        restart: str = "permanent",
+        budget: int = 100,
+        name: str | None = None,
+        path: str | None = None,
+        kind: str = "push",
+    ) -> int:
         """Start an actor that a supervisor restarts in place: pid, name, path and waiting messages stay.
 
         Args:
@@ -905,7 +939,19 @@ class Runtime:
             pid: a pull or observed actor; `None` ends it.
         """
 
-    def listen(self, addr: str, *, name: str | None = None, timeout: float | None = None, heartbeat_ms: int | None = None, payload_max: int | None = None, window: int | None = None, certificates: str | PathLike[str] | None = None, allow: dict[str, list[str]] | None = None, insecure: bool | None = None) -> str:
+    def listen(
+        self,
+        addr: str,
+        *,
+        name: str | None = None,
+        timeout: float | None = None,
+        heartbeat_ms: int | None = None,
+        payload_max: int | None = None,
+        window: int | None = None,
+        certificates: str | PathLike[str] | None = None,
+        allow: dict[str, list[str]] | None = None,
+        insecure: bool | None = None,
+    ) -> str:
         """Listen for other nodes.
 
         Args:
@@ -937,7 +983,18 @@ class Runtime:
             b'HELLO'
         """
 
-    def start_mesh(self, *, name: str | None = None, timeout: float | None = None, heartbeat_ms: int | None = None, payload_max: int | None = None, window: int | None = None, certificates: str | PathLike[str] | None = None, allow: dict[str, list[str]] | None = None, insecure: bool | None = None) -> None:
+    def start_mesh(
+        self,
+        *,
+        name: str | None = None,
+        timeout: float | None = None,
+        heartbeat_ms: int | None = None,
+        payload_max: int | None = None,
+        window: int | None = None,
+        certificates: str | PathLike[str] | None = None,
+        allow: dict[str, list[str]] | None = None,
+        insecure: bool | None = None,
+    ) -> None:
         """Make this runtime a node without listening; the options are those of `listen`. Needed only for other options than
         the defaults: every call to another node makes it one.
 
