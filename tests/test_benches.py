@@ -99,7 +99,7 @@ def test_the_gate_fails_on_what_is_worse_and_on_what_nobody_knows() -> None:
     baseline = {"path": 100.0, "ratio": 0.5}
     fine = {"path": (gate.INSTRUCTIONS, 105.0), "ratio": (gate.RATE_RATIO, 0.3)}
     assert gate.judge(fine, baseline) == []
-    assert len(gate.judge(fine | {"path": (gate.INSTRUCTIONS, 115.0)}, baseline)) == 1
+    assert len(gate.judge(fine | {"path": (gate.INSTRUCTIONS, 130.0)}, baseline)) == 1
     assert len(gate.judge(fine | {"ratio": (gate.RATE_RATIO, 0.2)}, baseline)) == 1
     assert len(gate.judge(fine | {"new": (gate.INSTRUCTIONS, 1.0)}, baseline)) == 1
     assert len(gate.judge(fine, baseline | {"gone": 1.0})) == 1
