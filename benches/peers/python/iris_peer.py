@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from typing import Any
 
 import iris
 from measure import BODY, CRASH, Handler, Sample, asked, counting, echo, main, rate, wait_for
@@ -18,11 +17,11 @@ class Iris(System):
     def __init__(self) -> None:
         self.rt = iris.Runtime()
         # What a program calls is the runtime's own method, with nothing between.
-        self.spawn: Any = self.rt.spawn
-        self.send: Any = self.rt.send
-        self.send_after: Any = self.rt.send_after
-        self.ask: Any = self.rt.ask_blocking
-        self.stop_self: Any = self.rt.stop
+        self.spawn = self.rt.spawn
+        self.send = self.rt.send
+        self.send_after = self.rt.send_after
+        self.ask = self.rt.ask_blocking
+        self.stop_self = self.rt.stop
 
     def ask_sequential(self, count: int) -> Sample:
         """W8a on asyncio."""
