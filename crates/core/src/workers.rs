@@ -273,21 +273,27 @@ fn watch(weak: &WeakShared) {
         let each = workers.watch.turns_of_each();
         workers.watch.tick(|| !workers.closing.load(Ordering::SeqCst) && workers.sleepers.all_asleep());
         workers.free_what_waits_behind_the_stuck(&each);
-        if workers.is_stuck(turns) && workers.watch.may_start_spare() {
-            let weak = weak.clone();
-            match named("iris-spare".to_owned(), move || help_out(&weak)) {
-                Ok(thread) => {
-                    let mut threads = workers.threads.lock();
-                    threads.retain(|thread| !thread.is_finished());
-                    threads.push(thread);
-                }
-                Err(error) => {
-                    workers.watch.spare_ended();
-                    tracing::warn!(%error, limit = SPARES_MAX, "all workers are stuck in handlers");
-                }
-            }
+        if workers.is_stuck(turns)
+            && let Err(error) = start_spare(workers, weak)
+        {
+            tracing::warn!(%error, limit = SPARES_MAX, "all workers are stuck in handlers");
         }
     }
+}
+
+/// Starts one more thread, unless there are enough or the others were told to end: who closes the pool waits for the
+/// threads it finds here.
+fn start_spare(workers: &Workers, weak: &WeakShared) -> Result<()> {
+    let mut threads = workers.threads.lock();
+    if workers.is_closing() || !workers.watch.may_start_spare() {
+        return Ok(());
+    }
+    let weak = weak.clone();
+    let thread = named("iris-spare".to_owned(), move || help_out(&weak));
+    let thread = thread.inspect_err(|_| workers.watch.spare_ended())?;
+    threads.retain(|thread| !thread.is_finished());
+    threads.push(thread);
+    Ok(())
 }
 
 /// A spare worker's life: it runs what the stuck ones cannot, and ends when nothing is left to do.
