@@ -4,7 +4,9 @@
 //! look at every node. A million of them would take some 10 ms and hold up everybody else on the lane: a list turns at
 //! most [`TURN_MAX`] at a time, and its owner gives the others their turn in between.
 
-use crate::message::Incoming;
+use std::mem::MaybeUninit;
+
+use crate::message::{Incoming, Message};
 
 /// Nodes turned around at a time: some 40 µs where none of them is in a cache.
 const TURN_MAX: usize = 4096;
@@ -31,6 +33,41 @@ impl Node {
             (&raw mut (*place).generation).write(generation);
             (&raw mut (*place).incoming).write(incoming);
             node.assume_init()
+        }
+    }
+}
+
+/// A node that holds a message of a user: it is moved from there to its handler at once.
+pub(crate) struct Queued(Box<Node>);
+
+impl Queued {
+    /// `None` for a notice of the runtime, which is dropped.
+    #[inline]
+    pub(crate) fn new(node: Box<Node>) -> Option<Self> {
+        matches!(node.incoming, Incoming::User(_)).then(|| Self(node))
+    }
+
+    pub(crate) fn generation(&self) -> u32 {
+        self.0.generation
+    }
+
+    #[inline]
+    pub(crate) fn message(&self) -> &Message {
+        match &self.0.incoming {
+            Incoming::User(message) => message,
+            Incoming::System(_) => unreachable!("looked at in `new`"),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn into_message(self) -> Message {
+        let message: *const Message = self.message();
+        let node = Box::into_raw(self.0).cast::<MaybeUninit<Node>>();
+        // SAFETY: the message is read once from a node that is ours, which is given back then without a look into it.
+        unsafe {
+            let message = message.read();
+            drop(Box::from_raw(node));
+            message
         }
     }
 }
@@ -159,7 +196,6 @@ impl Drop for List {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::message::Message;
     use crate::payload::Payload;
 
     /// The nodes of messages that hold their own numbers, as senders link them.

@@ -14,8 +14,8 @@ use crate::ending;
 use crate::exit::{ExitReason, Failure};
 use crate::history::Code;
 use crate::lane::Slice;
-use crate::message::{Incoming, Message};
-use crate::node::Node;
+use crate::message::Message;
+use crate::node::{Node, Queued};
 use crate::pid::Pid;
 use crate::quietly::quietly;
 use crate::shared::Shared;
@@ -33,10 +33,26 @@ fn linger() {
     }
 }
 
+/// A message taken from a mailbox, where it lies.
+pub(crate) enum Taken {
+    Queued(Queued),
+    Bounded(Message),
+}
+
+impl Taken {
+    #[inline]
+    pub(crate) fn into_message(self) -> Message {
+        match self {
+            Self::Queued(queued) => queued.into_message(),
+            Self::Bounded(message) => message,
+        }
+    }
+}
+
 /// What the owner meets next.
 pub(crate) enum Next {
     /// A message to handle.
-    Message(Message),
+    Message(Taken),
     /// The budget is used up, or a long queue is readied piece by piece; the actor is still owned.
     Budget,
     /// The actor is not owned any more: it went idle, waits, moved, or ended.
@@ -114,7 +130,7 @@ impl<'a> Stepper<'a> {
             };
             // SAFETY: we own the actor; its behaviour is replaced by `next` alone, which runs after `handle`.
             let behaviour = unsafe { self.cell.behaviour() }?;
-            match behaviour.handle(&context, message) {
+            match behaviour.handle(&context, message.into_message()) {
                 Flow::Continue => {
                     if slice.tick() {
                         return Some(Flow::Continue);
@@ -170,25 +186,27 @@ impl<'a> Stepper<'a> {
     }
 
     /// The next message that is to be handled; what is not is counted as dropped. `None` also where signals go first.
-    pub(crate) fn take(&mut self) -> Option<Message> {
+    pub(crate) fn take(&mut self) -> Option<Taken> {
         loop {
-            let message = if self.bounded {
-                bounded::take_after_signals(self.shared, self.cell, self.pid)?
-            } else {
-                let node = self.take_node()?;
-                let Incoming::User(message) = node.incoming else { continue };
-                self.cell.count_taken(1);
-                if node.generation != self.pid.generation() {
-                    self.shared.drop_message(self.pid, message, Dropped::ActorExited);
-                    continue;
+            if self.bounded {
+                let message = bounded::take_after_signals(self.shared, self.cell, self.pid)?;
+                if !message.is_expired() {
+                    return Some(Taken::Bounded(message));
                 }
-                message
-            };
-            if message.is_expired() {
                 self.shared.drop_message(self.pid, message, Dropped::AskExpired);
                 continue;
             }
-            return Some(message);
+            let node = self.take_node()?;
+            let Some(queued) = Queued::new(node) else { continue };
+            self.cell.count_taken(1);
+            let why = if queued.generation() != self.pid.generation() {
+                Dropped::ActorExited
+            } else if queued.message().is_expired() {
+                Dropped::AskExpired
+            } else {
+                return Some(Taken::Queued(queued));
+            };
+            self.shared.drop_message(self.pid, queued.into_message(), why);
         }
     }
 

@@ -81,7 +81,7 @@ impl Turn {
             return None;
         }
         match self.step(|stepper| stepper.next(&mut Slice::endless())) {
-            Next::Message(message) => Some(message),
+            Next::Message(message) => Some(message.into_message()),
             Next::Budget => None,
             Next::Over => {
                 self.owned = false;
@@ -105,7 +105,7 @@ impl Turn {
         }
         let message = self.step(|stepper| stepper.take())?;
         self.left -= 1;
-        Some(message)
+        Some(message.into_message())
     }
 
     /// Obeys the signals that wait; false: the turn is over.
