@@ -66,9 +66,10 @@ docs: build ## build the Rust docs without a warning, and run the examples of RE
 	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps --quiet -p iris-core
 	$(PY) scripts/doc_examples.py README.md docs
 
-demo: setup build ## run the Python and the Node demonstration: 100,000 actors each
+demo: setup build ## run the demonstrations: 100,000 actors in Python and in Node, then a node of each that lose each other and heal
 	$(PY) examples/demo.py
 	node examples/demo.mjs
+	$(PY) examples/demo_mesh.py
 
 bench: setup build ## measure the speed and memory table of the product
 	$(PY) benches/run.py

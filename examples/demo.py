@@ -14,9 +14,9 @@ import iris
 ACTORS, ROUNDS, WORKERS, STREAM, ASKS = 100_000, 10, 1_000, 500_000, 50_000
 
 
-def wait_until(is_so: Callable[[], bool], otherwise: str) -> None:
+def wait_until(is_so: Callable[[], bool], otherwise: str, patience: float = 10) -> None:
     """Wait for what must come true. The tour proves itself: what does not ends it with an error."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + patience
     while not is_so():
         if time.monotonic() > deadline:
             sys.exit(f"  the demo failed: {otherwise}")
