@@ -407,30 +407,6 @@ fn a_slow_node_slows_its_senders() {
 }
 
 #[test]
-fn two_nodes_that_call_each_other_at_once_have_one_connection() {
-    for _ in 0..20 {
-        let ((one, at_one), (other, at_other)) = (node(), node());
-        one.spawn(echo, named("echo")).unwrap();
-        other.spawn(echo, named("echo")).unwrap();
-        let calls: Vec<_> = [(one.clone(), at_other), (other.clone(), at_one)]
-            .into_iter()
-            .map(|(from, to)| {
-                std::thread::spawn(move || {
-                    let proxy = from.resolve_remote(&to, "echo").unwrap().unwrap();
-                    from.ask_blocking(proxy, b"hello".into(), Some(DEADLINE)).unwrap().len()
-                })
-            })
-            .collect();
-        for call in calls {
-            assert_eq!(call.join().unwrap(), 5);
-        }
-        for node in [&one, &other] {
-            assert_eq!(node.mesh_info().unwrap().nodes.len(), 1);
-        }
-    }
-}
-
-#[test]
 fn a_silent_node_is_gone_within_three_heartbeats() {
     // A peer that shakes hands and then says nothing: what a stopped process looks like.
     let here = runtime();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::connection::Connection;
 use super::node::{Met, Node};
@@ -14,10 +14,8 @@ use crate::payload::Payload;
 use crate::pid::Pid;
 use crate::send::{Refusal, SendError};
 
-/// How long a dial that met another connection with the same node waits for that one before it tries again, and how
-/// often it looks.
+/// How long a dial that met another connection with the same node waits for that one before it tries again.
 const ELSEWHERE: Duration = Duration::from_millis(250);
-const LOOK: Duration = Duration::from_millis(5);
 
 impl Node {
     /// The connection with whoever listens there, made where there is none.
@@ -54,38 +52,32 @@ impl Node {
 
     async fn dial_until_met(self: &Arc<Self>, address: &str) -> Result<Arc<Connection>> {
         loop {
-            match self.dial(address).await? {
-                (Met::Node(connection), Some(stream)) => {
-                    self.handle.spawn(Arc::clone(self).run(Arc::clone(&connection), stream));
-                    return Ok(connection);
-                }
-                (Met::Elsewhere(Some(name)), _) => {
-                    let look = async {
-                        loop {
-                            if let Some(found) = self.registry.lock().by_name(&name) {
-                                return Arc::clone(found);
-                            }
-                            sleep(LOOK).await;
-                        }
-                    };
-                    if let Ok(connection) = timeout(ELSEWHERE, look).await {
-                        return Ok(connection);
-                    }
-                }
-                // The node knows a connection with us that we do not: by its listening address we may.
-                (Met::Elsewhere(None) | Met::Node(_), _) => {
-                    let known = self
-                        .registry
-                        .lock()
-                        .connections()
-                        .find(|known| known.hello.address == address)
-                        .cloned();
-                    if let Some(connection) = known {
-                        return Ok(connection);
-                    }
-                    sleep(ELSEWHERE).await;
-                }
+            let name = match self.dial(address).await? {
+                Met::Node(connection) => return Ok(connection),
+                Met::Elsewhere(name) => name,
+            };
+            if let Ok(connection) = timeout(ELSEWHERE, self.elsewhere(name.as_deref(), address)).await {
+                return Ok(connection);
             }
+        }
+    }
+
+    /// The connection that a dial met. Where the peer does not tell its name, it is known by where it listens.
+    async fn elsewhere(&self, name: Option<&str>, address: &str) -> Arc<Connection> {
+        loop {
+            // Before the look, so that none is missed that is made after it.
+            let made = self.made.notified();
+            let found = {
+                let registry = self.registry.lock();
+                match name {
+                    Some(name) => registry.by_name(name).cloned(),
+                    None => registry.connections().find(|known| known.hello.address == address).cloned(),
+                }
+            };
+            if let Some(connection) = found {
+                return connection;
+            }
+            made.await;
         }
     }
 

@@ -29,6 +29,7 @@ mod tag {
     pub(super) const PAYLOAD_MAX: u8 = 5;
     pub(super) const HEARTBEAT_MS: u8 = 6;
     pub(super) const ADDRESS: u8 = 7;
+    pub(super) const SERIAL: u8 = 8;
 }
 
 /// What a node tells of itself.
@@ -48,6 +49,8 @@ pub(crate) struct Hello {
     pub(crate) heartbeat: Duration,
     /// Where it listens; empty where it does not.
     pub(crate) address: String,
+    /// The number of its decision for this connection; 0 where it has not decided.
+    pub(crate) serial: u64,
 }
 
 /// Why a node does not want a connection.
@@ -75,10 +78,18 @@ pub(crate) enum Refused {
 pub(crate) enum Handshake {
     /// Who I am.
     Hello(Hello),
-    /// The connection is made.
-    Ready,
-    /// It is not, for a reason of a program and one of a person.
-    Refuse(Refused, String),
+    /// The connection is made; with the number of the decision for it, 0 where that is the other's part.
+    Ready(u64),
+    /// It is not.
+    Refuse(Refusal),
+}
+
+/// Why a connection is not made, for a program and for a person, and which node says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) refused: Refused,
+    pub(crate) message: String,
+    pub(crate) name: String,
 }
 
 impl Handshake {
@@ -93,20 +104,38 @@ impl Handshake {
         let mut body = Reader { kind, rest: body };
         let step = match kind {
             HELLO => Self::Hello(Hello::parse(body)?),
-            READY => Self::Ready,
-            REFUSE => Self::Refuse(Refused::from_code(body.u8()?), body.text(TEXT_MAX)?.to_owned()),
+            READY => Self::Ready(if body.rest.is_empty() { 0 } else { body.u64()? }),
+            REFUSE => Self::Refuse(Refusal {
+                refused: Refused::from_code(body.u8()?),
+                message: body.text(TEXT_MAX)?.to_owned(),
+                name: if body.rest.is_empty() {
+                    String::new()
+                } else {
+                    text_of(body.text(TEXT_MAX)?.as_bytes())?
+                },
+            }),
             kind => return Err(Malformed::Misplaced(kind)),
         };
         Ok(Some((step, length)))
     }
 
-    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.put(&mut bytes);
+        bytes
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
         match self {
             Self::Hello(hello) => put_counted(out, HELLO, |out| hello.put(out)),
-            Self::Ready => put_head(out, READY, 0),
-            Self::Refuse(refused, message) => put_counted(out, REFUSE, |out| {
-                out.push(*refused as u8);
-                put_text(out, message, TEXT_MAX);
+            Self::Ready(0) => put_head(out, READY, 0),
+            Self::Ready(serial) => {
+                put_counted(out, READY, |out| out.extend_from_slice(&serial.to_be_bytes()));
+            }
+            Self::Refuse(refusal) => put_counted(out, REFUSE, |out| {
+                out.push(refusal.refused as u8);
+                put_text(out, &refusal.message, TEXT_MAX);
+                put_text(out, &refusal.name, TEXT_MAX);
             }),
         }
     }
@@ -129,6 +158,7 @@ impl Hello {
             payload_max: 0,
             heartbeat: Duration::ZERO,
             address: String::new(),
+            serial: 0,
         };
         while !body.rest.is_empty() {
             let tag = body.u8()?;
@@ -142,6 +172,7 @@ impl Hello {
                 tag::PAYLOAD_MAX => hello.payload_max = value.u32()?,
                 tag::HEARTBEAT_MS => hello.heartbeat = Duration::from_millis(value.u32()?.into()),
                 tag::ADDRESS => hello.address = text_of(value.rest)?,
+                tag::SERIAL => hello.serial = value.u64()?,
                 _ => {}
             }
         }
@@ -157,6 +188,9 @@ impl Hello {
         put_field(out, tag::PAYLOAD_MAX, &self.payload_max.to_be_bytes());
         put_field(out, tag::HEARTBEAT_MS, &heartbeat_ms.to_be_bytes());
         put_field(out, tag::ADDRESS, self.address.as_bytes());
+        if self.serial != 0 {
+            put_field(out, tag::SERIAL, &self.serial.to_be_bytes());
+        }
     }
 
     /// The version both speak: the highest.
@@ -222,13 +256,8 @@ mod tests {
             payload_max: 0x0010_0000,
             heartbeat: Duration::from_secs(1),
             address: "h:1".to_owned(),
+            serial: 0,
         }
-    }
-
-    fn bytes_of(step: &Handshake) -> Vec<u8> {
-        let mut out = Vec::new();
-        step.put(&mut out);
-        out
     }
 
     #[test]
@@ -243,24 +272,41 @@ mod tests {
         golden.extend([7, 0, 3, b'h', b':', b'1']);
         golden[3] = u8::try_from(golden.len() - 4).unwrap();
         let step = Handshake::Hello(hello());
-        assert_eq!(bytes_of(&step), golden);
+        assert_eq!(step.bytes(), golden);
         assert_eq!(Handshake::parse(&golden), Ok(Some((step, golden.len()))));
-        assert_eq!(bytes_of(&Handshake::Ready), [0, 0, 0, 1, 2]);
-        let refuse = Handshake::Refuse(Refused::Duplicate, "no".to_owned());
-        assert_eq!(bytes_of(&refuse), [0, 0, 0, 6, 3, 1, 0, 2, b'n', b'o']);
+        golden[3] += 11;
+        golden.extend([8, 0, 8, 0, 0, 0, 0, 0, 0, 0, 5]);
+        let step = Handshake::Hello(Hello { serial: 5, ..hello() });
+        assert_eq!(step.bytes(), golden);
+        assert_eq!(Handshake::parse(&golden), Ok(Some((step, golden.len()))));
+    }
+
+    fn refusal(refused: Refused, name: &str) -> Handshake {
+        Handshake::Refuse(Refusal { refused, message: "no".to_owned(), name: name.to_owned() })
+    }
+
+    #[test]
+    fn what_ends_a_handshake_is_these_bytes() {
+        let mut refuse = vec![0, 0, 0, 9, 3, 1, 0, 2, b'n', b'o'];
+        refuse.extend([0, 1, b'a']);
+        for (step, golden) in [
+            (Handshake::Ready(0), vec![0, 0, 0, 1, 2]),
+            (Handshake::Ready(5), vec![0, 0, 0, 9, 2, 0, 0, 0, 0, 0, 0, 0, 5]),
+            (refusal(Refused::Duplicate, "a"), refuse),
+        ] {
+            assert_eq!(step.bytes(), golden);
+            assert_eq!(Handshake::parse(&golden), Ok(Some((step, golden.len()))));
+        }
     }
 
     #[test]
     fn unknown_fields_and_refusals_are_taken_as_they_come() {
-        let mut bytes = bytes_of(&Handshake::Hello(hello()));
+        let mut bytes = Handshake::Hello(hello()).bytes();
         bytes.extend([99, 0, 2, 1, 1]);
         bytes[3] += 5;
         assert_eq!(Handshake::parse(&bytes), Ok(Some((Handshake::Hello(hello()), bytes.len()))));
-        let refuse = [0, 0, 0, 5, 3, 77, 0, 1, b'x'];
-        assert_eq!(
-            Handshake::parse(&refuse),
-            Ok(Some((Handshake::Refuse(Refused::Other, "x".to_owned()), 9)))
-        );
+        let refuse = [0, 0, 0, 6, 3, 77, 0, 2, b'n', b'o'];
+        assert_eq!(Handshake::parse(&refuse), Ok(Some((refusal(Refused::Other, ""), 10))));
     }
 
     #[test]
@@ -268,6 +314,7 @@ mod tests {
         for (bytes, expected) in [
             (vec![0, 0, 0, 9, 0x21], Ok(None)),
             (vec![0, 0, 0, 2, 0x21, 1], Err(Malformed::Misplaced(0x21))),
+            (vec![0, 0, 0, 2, 2, 1], Err(Malformed::Short { kind: 2 })),
             (vec![0, 0, 0, 3, 1, 2, 0], Err(Malformed::Short { kind: 1 })),
             (vec![0, 0, 0, 5, 1, 2, 0, 1, 0xff], Err(Malformed::NotText { kind: 1 })),
             (vec![0, 0, 0, 5, 1, 2, 0, 1, b'\n'], Err(Malformed::NotText { kind: 1 })),
@@ -275,7 +322,7 @@ mod tests {
             assert_eq!(Handshake::parse(&bytes), expected, "{bytes:?}");
         }
         let name = "n".repeat(NODE_NAME_MAX + 1);
-        let long = bytes_of(&Handshake::Hello(Hello { name, ..hello() }));
+        let long = Handshake::Hello(Hello { name, ..hello() }).bytes();
         let error = Malformed::TooLong { length: NODE_NAME_MAX + 1, limit: NODE_NAME_MAX };
         assert_eq!(Handshake::parse(&long), Err(error));
     }
@@ -310,7 +357,7 @@ mod tests {
         fn hellos_come_back(name in "[a-z0-9.-]{0,253}", incarnation: u64, window: u32, ms: u32) {
             let heartbeat = Duration::from_millis(ms.into());
             let step = Handshake::Hello(Hello { name, incarnation, window, heartbeat, ..hello() });
-            let bytes = bytes_of(&step);
+            let bytes = step.bytes();
             prop_assert_eq!(Handshake::parse(&bytes), Ok(Some((step, bytes.len()))));
         }
 

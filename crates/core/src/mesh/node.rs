@@ -9,18 +9,17 @@ use std::time::{Duration, SystemTime};
 use crate::sync::{Condvar, Mutex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 
 use super::MeshInfo;
 use super::connection::{Connection, End};
-use super::hello::{Handshake, Hello, PREAMBLE, Refused, Spoken, VERSIONS};
+use super::hello::{Handshake, Hello, PREAMBLE, Refusal, Refused, Spoken, VERSIONS};
 use super::malformed::Malformed;
 use super::old::OLD_PEERS_MAX;
 use super::options::{CLOSE_GRACE, HANDSHAKE_TIMEOUT, HANDSHAKES_MAX, MeshOptions};
 use super::registry::Registry;
 use super::stream::{Stream, within};
-use super::tie::Dialled;
 use super::tls::{Proven, Tls, names};
 use crate::error::{Error, ErrorKind, Result};
 use crate::remote::Attached;
@@ -42,6 +41,8 @@ pub(crate) struct Node {
     incarnation: u64,
     tls: Option<Tls>,
     pub(super) registry: Mutex<Registry>,
+    /// Told whenever a connection is made.
+    pub(super) made: Notify,
     listeners: Mutex<Vec<(SocketAddr, AbortHandle)>>,
     /// Connections whose tasks run.
     running: Mutex<usize>,
@@ -55,8 +56,8 @@ pub(crate) struct Node {
 
 /// How the greeting of whoever dialled ended.
 enum Greeted {
-    /// It is a node.
-    Node(Arc<Connection>, Stream),
+    /// It is a node, and the connection with it runs.
+    Node,
     /// It speaks version 1, and has one of the places for those who do.
     Old(Stream, OwnedSemaphorePermit),
     /// It was refused in order.
@@ -65,7 +66,7 @@ enum Greeted {
 
 /// How a dial ended that did not fail.
 pub(super) enum Met {
-    /// The connection is made.
+    /// The connection is made, and runs.
     Node(Arc<Connection>),
     /// There is, or will be, another one with the node of this name; it is not known where that is not told.
     Elsewhere(Option<String>),
@@ -96,6 +97,7 @@ impl Node {
             incarnation,
             tls,
             registry: Mutex::default(),
+            made: Notify::new(),
             listeners: Mutex::default(),
             running: Mutex::new(0),
             ended: Condvar::new(),
@@ -119,9 +121,10 @@ impl Node {
         }
     }
 
-    pub(super) fn hello(&self) -> Hello {
+    /// What this node tells of itself, with its decision where it has made one.
+    fn hello(&self, serial: u64) -> Handshake {
         let address = self.listeners.lock().first().map(|(address, _)| address.to_string());
-        Hello {
+        Handshake::Hello(Hello {
             versions: VERSIONS,
             name: self.name.clone(),
             incarnation: self.incarnation,
@@ -129,7 +132,12 @@ impl Node {
             payload_max: u32::try_from(self.options.payload_max).unwrap_or(u32::MAX),
             heartbeat: self.options.heartbeat,
             address: address.unwrap_or_default(),
-        }
+            serial,
+        })
+    }
+
+    fn refusal(&self, refused: Refused, why: &str) -> Handshake {
+        Handshake::Refuse(Refusal { refused, message: why.to_owned(), name: self.name.clone() })
     }
 
     // Listening
@@ -170,17 +178,14 @@ impl Node {
 
     async fn greet(self: Arc<Self>, socket: TcpStream, from: SocketAddr) {
         match within(HANDSHAKE_TIMEOUT, self.answer(socket, from)).await {
-            // Tasks of their own: this one counts as a client that has not said who it is.
-            Ok(Greeted::Node(connection, stream)) => {
-                self.handle.clone().spawn(self.run(connection, stream));
-            }
+            Ok(Greeted::Node | Greeted::Refused) => {}
+            // A task of its own: this one counts as a client that has not said who it is.
             Ok(Greeted::Old(stream, place)) => {
                 self.handle.clone().spawn(async move {
                     self.serve_old(stream).await;
                     drop(place);
                 });
             }
-            Ok(Greeted::Refused) => {}
             Err(end) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(node = %self.name, %from, reason = %end, "a connection was closed before it was made");
@@ -224,32 +229,47 @@ impl Node {
         };
         let proven = certificate.is_none_or(|certificate| names(&certificate, &hello.name));
         let welcome = if proven { self.welcome(&hello) } else { Err((Refused::Name, FOREIGN_NAME)) };
-        if let Err((refused, why)) = welcome {
-            let mut said = Vec::new();
-            Handshake::Refuse(refused, why.to_owned()).put(&mut said);
-            stream.say(&said).await?;
-            if refused != Refused::Duplicate {
-                self.refused.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(node = %self.name, peer = %hello.name, reason = why, "a node was refused");
+        let serial = match welcome {
+            Ok(serial) => serial,
+            Err((refused, why)) => {
+                stream.say(&self.refusal(refused, why)).await?;
+                if refused != Refused::Duplicate {
+                    self.refused.fetch_add(1, Ordering::Relaxed);
+                    tracing::warn!(node = %self.name, peer = %hello.name, reason = why, "a node was refused");
+                }
+                return Ok(Greeted::Refused);
             }
-            return Ok(Greeted::Refused);
-        }
-        let accepting = Accepting { node: self, name: &hello.name };
-        let mut said = Vec::new();
-        Handshake::Hello(self.hello()).put(&mut said);
-        stream.say(&said).await?;
-        match stream.step().await? {
-            Handshake::Ready => {}
-            Handshake::Refuse(..) => return Ok(Greeted::Refused),
-            Handshake::Hello(_) => return Err(Malformed::Misplaced(1).into()),
-        }
-        drop(accepting);
-        let connection = Connection::new(self.shared.clone(), &self.options, hello);
-        self.establish(&connection);
-        Ok(Greeted::Node(connection, stream))
+        };
+        self.greet_node(hello, serial, stream).await
     }
 
-    fn welcome(&self, hello: &Hello) -> Result<(), (Refused, &'static str)> {
+    /// The handshake with a node that dialled and is welcome.
+    async fn greet_node(&self, hello: Hello, serial: u64, mut stream: Stream) -> Result<Greeted, End> {
+        let promise = Promise { node: self, name: hello.name.clone(), serial };
+        stream.say(&self.hello(serial)).await?;
+        let decided = match stream.step().await? {
+            Handshake::Ready(decided) => decided,
+            Handshake::Refuse(_) => return Ok(Greeted::Refused),
+            Handshake::Hello(_) => return Err(Malformed::Misplaced(1).into()),
+        };
+        let connection = Connection::new(self.shared.clone(), &self.options, hello);
+        let serial = if serial == 0 { decided } else { serial };
+        let accepted = self.registry.lock().accepted(&self.name, &connection, serial);
+        drop(promise);
+        match accepted {
+            Ok(replaced) => {
+                self.establish(&connection, replaced, stream, Vec::new());
+                Ok(Greeted::Node)
+            }
+            Err(refused) => {
+                tracing::debug!(node = %self.name, peer = %connection.name(), ?refused, "a connection came too late");
+                Ok(Greeted::Refused)
+            }
+        }
+    }
+
+    /// What to do with a node that dialled: the number of the decision for it, 0 where the decision is its part.
+    fn welcome(&self, hello: &Hello) -> Result<u64, (Refused, &'static str)> {
         if hello.common_version().is_none() {
             return Err((Refused::Version, "no version in common"));
         }
@@ -259,20 +279,14 @@ impl Node {
         if hello.name == self.name {
             return Err((Refused::Itself, "this node has the same name"));
         }
-        self.registry.lock().accept(&hello.name, hello.incarnation).map_err(|refused| {
-            let why = match refused {
-                Refused::Duplicate => "there is a connection already",
-                Refused::Stale => "a later start of this node is connected",
-                _ => "no more connections are taken",
-            };
-            (refused, why)
-        })
+        let welcome = self.registry.lock().welcome(&self.name, &hello.name, hello.incarnation);
+        welcome.map_err(|refused| (refused, why(refused)))
     }
 
     // Dialling
 
     /// Dials an address once.
-    pub(super) async fn dial(&self, address: &str) -> Result<(Met, Option<Stream>)> {
+    pub(super) async fn dial(&self, address: &str) -> Result<Met> {
         let down =
             |end: End| Error::new(ErrorKind::NodeDown, format!("node {address} cannot be reached: {end}"));
         let wanted = tokio::net::lookup_host(address).await.map_err(|error| bad_address(address, &error))?;
@@ -288,66 +302,70 @@ impl Node {
                 (stream, Some(certificate))
             }
         };
-        let mut said = PREAMBLE.to_vec();
-        Handshake::Hello(self.hello()).put(&mut said);
-        stream.say(&said).await.map_err(down)?;
+        stream.write(&PREAMBLE).await.map_err(down)?;
+        stream.say(&self.hello(0)).await.map_err(down)?;
+        let proves = |name: &str| certificate.as_ref().is_none_or(|certificate| names(certificate, name));
         match stream.step().await.map_err(down)? {
-            Handshake::Hello(hello)
-                if certificate.is_some_and(|certificate| !names(&certificate, &hello.name)) =>
-            {
+            Handshake::Hello(hello) if !proves(&hello.name) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 let message = format!("node {address} is refused: {FOREIGN_NAME}");
                 Err(Error::new(ErrorKind::NotPermitted, message))
             }
             Handshake::Hello(hello) => self.met(address, hello, stream).await.map_err(down),
-            Handshake::Refuse(Refused::Duplicate | Refused::Stale, _) => Ok((Met::Elsewhere(None), None)),
-            Handshake::Refuse(refused, message) => {
+            Handshake::Refuse(Refusal { refused: Refused::Duplicate | Refused::Stale, name, .. }) => {
+                Ok(Met::Elsewhere(Some(name).filter(|name| !name.is_empty() && proves(name))))
+            }
+            Handshake::Refuse(Refusal { refused, message, .. }) => {
                 let message = format!("node {address} refuses: {message} ({refused:?})");
                 Err(Error::new(ErrorKind::NodeDown, message))
             }
-            Handshake::Ready => Err(down(Malformed::Misplaced(2).into())),
+            Handshake::Ready(_) => Err(down(Malformed::Misplaced(2).into())),
         }
     }
 
-    async fn met(
-        &self,
-        address: &str,
-        hello: Hello,
-        mut stream: Stream,
-    ) -> Result<(Met, Option<Stream>), End> {
+    async fn met(&self, address: &str, hello: Hello, mut stream: Stream) -> Result<Met, End> {
         if hello.common_version().is_none() || hello.name.is_empty() {
             return Err(Malformed::Misplaced(1).into());
         }
         let connection = Connection::new(self.shared.clone(), &self.options, hello);
-        let hello = &connection.hello;
-        let dialled = self.registry.lock().dialled(&hello.name, hello.incarnation, &self.name);
-        let mut said = Vec::new();
-        if dialled == Dialled::Keep {
-            Handshake::Ready.put(&mut said);
-            stream.say(&said).await?;
-            self.establish(&connection);
-            return Ok((Met::Node(connection), Some(stream)));
+        let dialled = self.registry.lock().dialled(&self.name, &connection);
+        match dialled {
+            Ok((serial, replaced)) => {
+                self.establish(&connection, replaced, stream, Handshake::Ready(serial).bytes());
+                Ok(Met::Node(connection))
+            }
+            Err(refused) => {
+                tracing::debug!(node = %self.name, peer = %connection.name(), address, ?refused, "a dial yields");
+                stream.say(&self.refusal(refused, why(refused))).await?;
+                Ok(Met::Elsewhere(Some(connection.name().to_owned())))
+            }
         }
-        Handshake::Refuse(Refused::Duplicate, "there is a connection already".to_owned()).put(&mut said);
-        stream.say(&said).await?;
-        tracing::debug!(node = %self.name, peer = %hello.name, address, "a dial yields to the peer's");
-        Ok((Met::Elsewhere(Some(hello.name.clone())), None))
     }
 
     // Connections
 
-    fn establish(&self, connection: &Arc<Connection>) {
-        let replaced = self.registry.lock().insert(connection);
+    /// Starts the tasks of a connection that the registry has taken. No await lies between that and this, so that there is
+    /// none in the registry that does not run.
+    fn establish(
+        &self,
+        connection: &Arc<Connection>,
+        replaced: Option<Arc<Connection>>,
+        stream: Stream,
+        step: Vec<u8>,
+    ) {
+        let Some(this) = self.this.upgrade() else { return };
         *self.running.lock() += 1;
         tracing::info!(node = %self.name, peer = %connection.name(), "node up");
         if let Some(replaced) = replaced {
             replaced.lost(&End::Finished);
         }
+        self.handle.spawn(this.run(Arc::clone(connection), stream, step));
+        self.made.notify_waiters();
     }
 
     /// Runs an established connection to its end.
-    pub(super) async fn run(self: Arc<Self>, connection: Arc<Connection>, stream: Stream) {
-        let end = connection.run(stream).await;
+    async fn run(self: Arc<Self>, connection: Arc<Connection>, stream: Stream, step: Vec<u8>) {
+        let end = connection.run(stream, step).await;
         self.registry.lock().remove(&connection);
         connection.lost(&end);
         tracing::info!(node = %self.name, peer = %connection.name(), reason = %end, "node down");
@@ -387,15 +405,24 @@ impl Attached for Node {
     }
 }
 
-/// Takes a pending acceptance back.
-struct Accepting<'a> {
+/// Takes a promise back that was not kept.
+struct Promise<'a> {
     node: &'a Node,
-    name: &'a str,
+    name: String,
+    serial: u64,
 }
 
-impl Drop for Accepting<'_> {
+impl Drop for Promise<'_> {
     fn drop(&mut self) {
-        self.node.registry.lock().accepted(self.name);
+        self.node.registry.lock().greeted(&self.name, self.serial);
+    }
+}
+
+fn why(refused: Refused) -> &'static str {
+    match refused {
+        Refused::Duplicate => "there is a connection already",
+        Refused::Stale => "a later start of this node is connected",
+        _ => "no more connections are taken",
     }
 }
 

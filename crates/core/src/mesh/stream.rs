@@ -63,7 +63,11 @@ impl Stream {
         }
     }
 
-    pub(crate) async fn say(&mut self, bytes: &[u8]) -> Result<(), End> {
+    pub(crate) async fn say(&mut self, step: &Handshake) -> Result<(), End> {
+        self.write(&step.bytes()).await
+    }
+
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
         self.sink.write_all(bytes).await?;
         self.sink.flush().await?;
         Ok(())
@@ -71,11 +75,11 @@ impl Stream {
 }
 
 impl Connection {
-    /// Reads and writes until the connection ends; the result is why.
-    pub(crate) async fn run(self: &Arc<Self>, stream: Stream) -> End {
+    /// Writes the last step of the handshake, and reads and writes until the connection ends; the result is why.
+    pub(crate) async fn run(self: &Arc<Self>, stream: Stream, step: Vec<u8>) -> End {
         let Stream { source, sink, ahead } = stream;
         let writer = Arc::clone(self);
-        let mut writing = Abort(tokio::spawn(async move { writer.write(sink).await }));
+        let mut writing = Abort(tokio::spawn(async move { writer.write(sink, &step).await }));
         let mut reading = pin!(self.read(source, ahead));
         tokio::select! {
             end = &mut reading => end,
@@ -115,7 +119,9 @@ impl Connection {
         Ok(())
     }
 
-    async fn write(&self, mut sink: Sink) -> std::io::Result<()> {
+    async fn write(&self, mut sink: Sink, step: &[u8]) -> std::io::Result<()> {
+        // The heartbeat follows at once, and is what flushes it.
+        sink.write_all(step).await?;
         let (mut signals, mut segments) = (Vec::new(), Vec::new());
         let mut beat = Instant::now();
         loop {
