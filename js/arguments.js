@@ -11,6 +11,8 @@ const BUDGET_DEFAULT = 100
 const COUNT_MAX = 0xffff_ffff
 /** The longest time-out of a timer of Node; longer ones would fire at once. */
 const TIMEOUT_MS_MAX = 0x7fff_ffff
+/** The first pid of an actor of another node. */
+const PROXY = 2 ** 52
 
 function show(value) {
   return inspect(value, { depth: 0, breakLength: Infinity })
@@ -100,6 +102,7 @@ function notPromised(value, who) {
 
 module.exports = {
   BUDGET_DEFAULT,
+  PROXY,
   budgetOf,
   callable,
   count,

@@ -3,13 +3,10 @@
 
 const { types } = require('node:util')
 
-const { count, milliseconds, optionalText, optionsOf, pidOf, show, textOf, timeoutOf } = require('./arguments.js')
+const { PROXY, count, milliseconds, optionalText, optionsOf, pidOf, show, textOf, timeoutOf } = require('./arguments.js')
 const { Native } = require('./binding.js')
 const { ErrorCode, IrisError, invalid } = require('./errors.js')
 const { core } = require('./key.js')
-
-/** The first pid of an actor of another node. */
-const PROXY = 2 ** 52
 
 function nodeOptions(value) {
   const { name, timeout, heartbeatMs, payloadMax, window, certificates, allow, insecure } = optionsOf(value)

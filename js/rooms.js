@@ -3,7 +3,7 @@
 
 const { types } = require('node:util')
 
-const { optionsOf, pidOf, signalOf, timeoutOf } = require('./arguments.js')
+const { PROXY, optionsOf, pidOf, signalOf, timeoutOf } = require('./arguments.js')
 const f = require('./frame.js')
 const { isView } = require('./originals.js')
 const { Waiting } = require('./waiting.js')
@@ -12,6 +12,8 @@ class Rooms {
   #core
   /** By pid who waits, oldest first. */
   #queues = new Map()
+  /** Pids of actors of other nodes that are watched for room. */
+  #watched = new Set()
 
   constructor(core) {
     this.#core = core
@@ -50,7 +52,24 @@ class Rooms {
     const waiting = new Waiting({ timeoutMs, signal, onTimeout: () => false, onEnd })
     waiting.data = data
     queue.add(waiting)
+    if (pid >= PROXY) this.#watch(pid)
     return waiting.promise
+  }
+
+  /** Room at another node is made on other threads, which tell of it. Who waits then tries again. */
+  async #watch(pid) {
+    const { asks, native } = this.#core
+    if (this.#watched.has(pid)) return
+    this.#watched.add(pid)
+    try {
+      while (this.#queues.has(pid)) {
+        await asks.call((number) => native.whenRoom(pid, number))
+        this.retry()
+      }
+    } catch {
+      // The runtime closed, which ends all waits.
+    }
+    this.#watched.delete(pid)
   }
 
   /** True: this wait is over. */

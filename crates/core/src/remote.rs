@@ -17,6 +17,9 @@ pub(crate) trait Peer: Send + Sync + 'static {
     /// Waits until a message that was refused as `Full` may be tried again. False: the time is over.
     fn wait_for_room(&self, timeout: Duration) -> bool;
 
+    /// As `wait_for_room` without waiting: calls when the time has come, or at once.
+    fn when_room(&self, done: Box<dyn FnOnce() + Send>);
+
     /// Ends the actor there.
     fn stop(&self, target: Pid);
 

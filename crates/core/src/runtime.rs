@@ -198,6 +198,15 @@ impl Runtime {
         self.shared.wait_for_room(pid, timeout)
     }
 
+    /// Calls when a message to another node's actor that was refused for want of room may be tried again, or the actor is
+    /// gone, on any thread; at once for an actor of here. For threads that must not wait.
+    pub fn when_room(&self, pid: Pid, done: Box<dyn FnOnce() + Send>) {
+        match self.shared.table.get(pid).and_then(|cell| crate::remote::of(cell, pid)) {
+            Some(remote) => remote.peer.when_room(done),
+            None => done(),
+        }
+    }
+
     /// A handle with the actor's cell in hand: the fastest way to send.
     #[must_use]
     pub fn actor_ref(&self, pid: Pid) -> Option<ActorRef> {

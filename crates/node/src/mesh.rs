@@ -134,6 +134,15 @@ impl Native {
         self.state.runtime.is_node_up_with(&address, Box::new(done));
     }
 
+    /// Answered when an actor of another node may take what was refused, or is gone.
+    #[napi]
+    pub fn when_room(&self, pid: f64, number: u32) -> Result<()> {
+        let host = Arc::clone(&self.state.host);
+        let done = move || host.post(Event::Answered { ask: number, result: Ok(Payload::copy_from(b"")) });
+        self.state.runtime.when_room(self.state.pid(pid)?, Box::new(done));
+        Ok(())
+    }
+
     /// Sends to an actor of another node.
     #[napi]
     pub fn send_remote(&self, address: String, pid: f64, data: napi::bindgen_prelude::Uint8Array) -> bool {

@@ -15,8 +15,8 @@ const AUTHORITY: &str = "ca.pem";
 const AUTHORITY_KEY: &str = "ca.key";
 
 /// Writes certificates for these node names into a directory: `NAME.pem` and `NAME.key`, signed by the authority in
-/// `ca.pem` and `ca.key`, which is made where the directory has none. For development and tests: whoever can read
-/// `ca.key` can be any node.
+/// `ca.pem` and `ca.key`, which is made where the directory has none. Keys that are there are never overwritten. For
+/// development and tests: whoever can read `ca.key` can be any node.
 ///
 /// ```
 /// let directory = tempfile::tempdir().expect("a directory");
@@ -25,34 +25,48 @@ const AUTHORITY_KEY: &str = "ca.key";
 /// ```
 ///
 /// # Errors
-/// `InvalidArgument` for a name that is no DNS name; `NotPermitted` where the directory cannot be written.
+/// `InvalidArgument` for a name that is no DNS name; `NotPermitted` where the directory cannot be written, or has a key of
+/// one of these names already: then nothing is written.
 pub fn dev_certs(directory: &Path, names: &[&str]) -> Result<()> {
     let denied = |error: &dyn std::fmt::Display| {
         let message = format!("certificates in {}: {error}", directory.display());
         Error::new(crate::error::ErrorKind::NotPermitted, message)
     };
+    let nodes: Vec<_> = names
+        .iter()
+        .map(|name| Ok((Certificates::in_directory(directory, name)?, of_node(name)?)))
+        .collect::<Result<_>>()?;
+    if let Some((files, _)) = nodes.iter().find(|(files, _)| files.key.exists()) {
+        return Err(denied(&format!("{} exists already; remove it to make another", files.key.display())));
+    }
     fs::create_dir_all(directory).map_err(|error| denied(&error))?;
-    let (authority, authority_key) = (directory.join(AUTHORITY), directory.join(AUTHORITY_KEY));
-    let key = if authority_key.exists() {
-        let pem = fs::read_to_string(&authority_key).map_err(|error| denied(&error))?;
-        KeyPair::from_pem(&pem).map_err(|error| denied(&error))?
-    } else {
+    let issuer = Issuer::new(of_authority(), authority(directory).map_err(|error| denied(&error))?);
+    for (files, params) in nodes {
         let key = KeyPair::generate().map_err(|error| denied(&error))?;
-        let signed = of_authority().self_signed(&key).map_err(|error| denied(&error))?;
-        write_secret(&authority_key, &key.serialize_pem()).map_err(|error| denied(&error))?;
-        fs::write(&authority, signed.pem()).map_err(|error| denied(&error))?;
-        key
-    };
-    let issuer = Issuer::new(of_authority(), key);
-    for name in names {
-        let files = Certificates::in_directory(directory, name)?;
-        let key = KeyPair::generate().map_err(|error| denied(&error))?;
-        let params = of_node(name)?;
         let signed = params.signed_by(&key, &issuer).map_err(|error| denied(&error))?;
         write_secret(&files.key, &key.serialize_pem()).map_err(|error| denied(&error))?;
         fs::write(&files.certificate, signed.pem()).map_err(|error| denied(&error))?;
     }
     Ok(())
+}
+
+/// The key of the directory's authority. Its certificate follows from it, so one that got lost is written anew.
+fn authority(directory: &Path) -> std::result::Result<KeyPair, Box<dyn std::error::Error>> {
+    let (certificate, key_file) = (directory.join(AUTHORITY), directory.join(AUTHORITY_KEY));
+    let key = if key_file.exists() {
+        KeyPair::from_pem(&fs::read_to_string(&key_file)?)?
+    } else if certificate.exists() {
+        // Certificates of another key would be signed by nobody whom the nodes trust.
+        return Err(format!("{AUTHORITY} is there, but its key {AUTHORITY_KEY} is not").into());
+    } else {
+        let key = KeyPair::generate()?;
+        write_secret(&key_file, &key.serialize_pem())?;
+        key
+    };
+    if !certificate.exists() {
+        fs::write(certificate, of_authority().self_signed(&key)?.pem())?;
+    }
+    Ok(key)
 }
 
 fn of_authority() -> CertificateParams {
@@ -80,10 +94,10 @@ fn last(params: &mut CertificateParams) {
     params.not_after = date_time_ymd(2044, 1, 1);
 }
 
-/// Writes a file that its owner alone may read.
+/// Writes a new file that its owner alone may read. One that is there keeps who may read it, and is refused.
 fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     std::io::Write::write_all(&mut options.open(path)?, text.as_bytes())

@@ -462,6 +462,10 @@ impl Peer for Connection {
         self.outbox.wait_for_room(timeout)
     }
 
+    fn when_room(&self, done: Box<dyn FnOnce() + Send>) {
+        self.outbox.when_room(done);
+    }
+
     fn stop(&self, target: Pid) {
         self.outbox.signal(&Frame::Stop { target: target.get() });
     }

@@ -40,9 +40,14 @@ struct State {
     phase: Phase,
     idle: bool,
     waiting: usize,
+    /// Who waits without a thread.
+    callers: Vec<Caller>,
     /// Longest message that was refused since nobody waited: who waits for room waits for that much.
     wanted: usize,
 }
+
+/// What is called, under no lock, when there is room.
+type Caller = Box<dyn FnOnce() + Send>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -85,6 +90,7 @@ impl Outbox {
             phase: Phase::Open,
             idle: false,
             waiting: 0,
+            callers: Vec::new(),
             wanted: 0,
         };
         Self { state: Mutex::new(state), room: Condvar::new(), bell: Arc::new(Notify::new()), payload_max }
@@ -153,7 +159,19 @@ impl Outbox {
         if state.waiting > 0 {
             self.room.notify_all();
         }
+        if !state.callers.is_empty() && state.allowance.has_room(state.wanted) {
+            call_all(state);
+        }
         Ok(())
+    }
+
+    /// Calls when what was refused may be sent, or the connection is closed.
+    pub(crate) fn when_room(&self, caller: Caller) {
+        let mut state = self.state.lock();
+        state.callers.push(caller);
+        if state.phase != Phase::Open || state.allowance.has_room(state.wanted) {
+            call_all(state);
+        }
     }
 
     /// Waits until what was refused may be sent, or the connection is closed. False: the time is over.
@@ -186,7 +204,11 @@ impl Outbox {
             state.segments.push_back(segment);
         }
         self.room.notify_all();
+        let callers = std::mem::take(&mut state.callers);
         self.ring(state);
+        for caller in callers {
+            caller();
+        }
     }
 
     /// Takes nothing more. The result is how many messages the peer has not confirmed, and those of them, as segments
@@ -198,7 +220,11 @@ impl Outbox {
         state.signals = Vec::new();
         let unconfirmed = state.allowance.unconfirmed();
         self.room.notify_all();
+        let callers = std::mem::take(&mut state.callers);
         self.ring(state);
+        for caller in callers {
+            caller();
+        }
         (unconfirmed, unwritten)
     }
 
@@ -227,6 +253,17 @@ impl Outbox {
         }
         state.idle = true;
         Taken::Nothing
+    }
+}
+
+fn call_all(mut state: crate::sync::MutexGuard<'_, State>) {
+    let callers = std::mem::take(&mut state.callers);
+    if state.waiting == 0 {
+        state.wanted = 0;
+    }
+    drop(state);
+    for caller in callers {
+        caller();
     }
 }
 
@@ -271,6 +308,33 @@ mod tests {
         assert_eq!((unconfirmed, unwritten.len()), (7, 1));
         assert_eq!(outbox.push(&send(b""), 0), Err(Refused::Closed));
         assert!(outbox.wait_for_room(Duration::MAX));
+    }
+
+    #[test]
+    fn who_must_not_wait_is_called_when_there_is_room_or_nothing_goes_any_more() {
+        let outbox = Outbox::new(1000, 1000);
+        let (tell, told) = std::sync::mpsc::channel();
+        let call = |word: &'static str| {
+            let tell = tell.clone();
+            outbox.when_room(Box::new(move || tell.send(word).unwrap()));
+        };
+        call("at once");
+        assert_eq!(told.try_recv(), Ok("at once"));
+        outbox.push(&send(&[0; 100]), 100).unwrap();
+        assert_eq!(outbox.push(&send(&[0; 800]), 800), Err(Refused::Full));
+        call("when all is given back");
+        assert!(told.try_recv().is_err());
+        outbox.confirm(1, 1).unwrap();
+        assert!(told.try_recv().is_err());
+        outbox.confirm(228, 1).unwrap();
+        assert_eq!(told.try_recv(), Ok("when all is given back"));
+        outbox.push(&send(&[0; 800]), 800).unwrap();
+        assert_eq!(outbox.push(&send(&[0; 800]), 800), Err(Refused::Full));
+        call("at the end");
+        outbox.close();
+        assert_eq!(told.try_recv(), Ok("at the end"));
+        call("after the end");
+        assert_eq!(told.try_recv(), Ok("after the end"));
     }
 
     #[test]
