@@ -55,6 +55,7 @@ def try_python(python: Path, package: Path, **environment: str) -> str:
         inside = venv / ("Scripts" if sys.platform == "win32" else "bin") / "python"
         run(inside, "-m", "pip", "install", "--quiet", "--no-deps", package, cwd=Path(empty), **environment)
         shutil.copy(ROOT / "scripts" / "smoke.py", empty)
+        run(inside.with_name("iris"), "certs", "init", Path(empty, "certs"), "one", PYTHONPATH="")
         return run(inside, "-I", Path(empty, "smoke.py"), cwd=Path(empty), PYTHONPATH="").strip()
 
 
@@ -133,6 +134,7 @@ def try_node(main: Path, platform: Path) -> str:
         run("npm", "install", "--omit=optional", *NPM_QUIET, main, platform, cwd=Path(empty))
         for name in ("smoke.cjs", "smoke.mjs"):
             shutil.copy(ROOT / "scripts" / name, empty)
+        run("npx", "--no-install", "iris", "certs", "init", "certs", "one", cwd=Path(empty))
         said = run("node", "smoke.cjs", cwd=Path(empty)).strip()
         return f"{said}; {run('node', 'smoke.mjs', cwd=Path(empty)).strip()}"
 

@@ -116,7 +116,7 @@ test('a factory links again when the node returns', async () => {
   expect(String(await rt.ask(rt.childPids()[0], 'again'))).toBe('again')
 })
 
-test('addresses are checked', async () => {
+test('addresses_of_nodes_are_checked', async () => {
   const rt = open()
   expect(rt.meshInfo()).toBeNull()
   const address = rt.listen('127.0.0.1:0', { name: 'here', heartbeatMs: 500 })

@@ -209,7 +209,7 @@ def test_a_stopped_reader_refuses_what_does_not_fit(rt: iris.Runtime, start: Sta
     )
 
 
-def test_addresses_are_checked(rt: iris.Runtime) -> None:
+def test_addresses_of_nodes_are_checked(rt: iris.Runtime) -> None:
     address = rt.listen("127.0.0.1:0", name="here", heartbeat_ms=500)
     assert rt.mesh_info() == {"name": "here", "addresses": [address], "nodes": [], "refused": 0}
     with iris.Runtime() as other:

@@ -119,7 +119,7 @@ fn echo(_: &Context<'_>, mut message: Message) -> Flow {
 }
 
 #[test]
-fn a_remote_actor_is_found_by_name_and_gets_what_is_sent_in_order() {
+fn remote_messages_keep_their_order() {
     let (there, address) = node();
     let here = runtime();
     let (behaviour, heard) = collector();
@@ -150,7 +150,7 @@ fn a_remote_actor_is_found_by_name_and_gets_what_is_sent_in_order() {
 }
 
 #[test]
-fn a_raw_pid_is_reached_before_anything_is_connected() {
+fn remote_pid_is_reached() {
     let (there, address) = node();
     let here = runtime();
     let (behaviour, heard) = collector();
@@ -166,7 +166,7 @@ fn a_raw_pid_is_reached_before_anything_is_connected() {
 }
 
 #[test]
-fn asks_are_answered_time_out_and_fail_as_local_ones_do() {
+fn remote_asks_are_answered() {
     let (there, address) = node();
     let here = runtime();
     there.spawn(echo, named("echo")).unwrap();
@@ -200,7 +200,7 @@ fn asks_are_answered_time_out_and_fail_as_local_ones_do() {
 }
 
 #[test]
-fn links_and_monitors_hear_of_remote_ends_with_their_reasons() {
+fn remote_ends_are_told() {
     let (there, address) = node();
     let here = runtime();
     let (behaviour, _heard) = fragile();
@@ -257,7 +257,7 @@ fn a_link_is_told_on_both_nodes_and_taken_back_on_both() {
 }
 
 #[test]
-fn stop_ends_the_remote_actor_and_its_proxy() {
+fn remote_actor_is_stopped() {
     let (there, address) = node();
     let here = runtime();
     let (behaviour, _handled) = counter();
@@ -309,7 +309,7 @@ fn what_a_full_or_ended_actor_does_not_take_is_a_dead_letter() {
 }
 
 #[test]
-fn a_node_that_is_gone_takes_its_proxies_with_it() {
+fn lost_node_ends_its_proxies() {
     let (there, address) = node();
     let here = runtime();
     there.spawn(echo, named("echo")).unwrap();
@@ -350,7 +350,7 @@ fn asks_fail_when_their_node_is_gone() {
 }
 
 #[test]
-fn a_factory_links_again_when_the_node_returns() {
+fn factory_finds_a_returned_node() {
     let (there, address) = node();
     let here = runtime();
     let (behaviour, _heard) = collector();
@@ -374,7 +374,7 @@ fn a_factory_links_again_when_the_node_returns() {
 }
 
 #[test]
-fn a_slow_node_slows_its_senders() {
+fn slow_node_slows_its_senders() {
     let (there, address) = node();
     let here = runtime();
     let options = MeshOptions { window: 1 << 21, ..MeshOptions::default() };

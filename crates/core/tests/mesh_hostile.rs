@@ -201,7 +201,7 @@ fn nodes_with_certificates_of_one_authority_speak() {
 }
 
 #[test]
-fn strangers_are_refused_and_counted() {
+fn strangers_are_refused() {
     let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     dev_certs(ours.path(), &["one", "other"]).unwrap();
     dev_certs(theirs.path(), &["other"]).unwrap();
@@ -321,4 +321,34 @@ fn certificates_must_be_there_and_fit() {
         assert!(Certificates::in_directory(directory.path(), name).is_err(), "{name:?}");
         assert!(dev_certs(directory.path(), &[name]).is_err(), "{name:?}");
     }
+}
+
+#[test]
+fn keys_are_never_overwritten_and_their_owners_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name);
+    let read = |name: &str| std::fs::read(file(name)).unwrap();
+    dev_certs(directory.path(), &["one"]).unwrap();
+    let (authority, key) = (read("ca.pem"), read("one.key"));
+    let error = dev_certs(directory.path(), &["other", "one"]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotPermitted);
+    assert!(error.to_string().contains("one.key exists already"), "{error}");
+    assert!(!file("other.key").exists());
+    dev_certs(directory.path(), &["other"]).unwrap();
+    assert_eq!((read("ca.pem"), read("one.key")), (authority, key));
+    #[cfg(unix)]
+    for name in ["ca.key", "one.key", "other.key"] {
+        let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(file(name)).unwrap());
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    // A node's certificate holds under the authority's certificate that was made again from its key.
+    std::fs::remove_file(file("ca.pem")).unwrap();
+    dev_certs(directory.path(), &["third"]).unwrap();
+    let (here, there) = (runtime(), runtime());
+    let address = there.listen("127.0.0.1:0", Some(node(directory.path(), "one"))).unwrap();
+    here.start_mesh(node(directory.path(), "third")).unwrap();
+    assert!(here.is_node_up(&address.to_string()));
+    std::fs::remove_file(file("ca.key")).unwrap();
+    let error = dev_certs(directory.path(), &["fourth"]).unwrap_err();
+    assert!(error.to_string().contains("its key ca.key is not"), "{error}");
 }

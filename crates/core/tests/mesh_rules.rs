@@ -23,7 +23,7 @@ fn echo(_: &Context<'_>, mut message: Message) -> Flow {
 }
 
 #[test]
-fn an_address_must_be_free_well_formed_and_not_reachable_by_others() {
+fn addresses_of_nodes_are_checked() {
     let there = runtime();
     let address = there.listen(HERE, None).unwrap().to_string();
     let here = runtime();
@@ -49,7 +49,7 @@ fn an_address_must_be_free_well_formed_and_not_reachable_by_others() {
 }
 
 #[test]
-fn a_peer_reaches_what_the_rules_allow_it_and_nothing_else() {
+fn peers_reach_what_rules_allow() {
     let rule = |peer: &str, name: &str| Allow { peer: peer.to_owned(), name: name.to_owned() };
     let allow = Some(vec![rule("web-*", "mail*"), rule("*", "time")]);
     let there = runtime();
