@@ -76,7 +76,11 @@ def test_all_guarantees_are_proved() -> None:
 
 def test_every_limit_is_what_the_code_says() -> None:
     said = re.findall(r"^\| `([A-Z_]+(?:: \w+)? = [^`]+)` \|", text(ROOT / OPERATING), re.MULTILINE)
-    files = [*(ROOT / "crates").glob("*/src/*.rs"), *(ROOT / "js").glob("*.js")]
+    files = [
+        *(ROOT / "crates").glob("*/src/*.rs"),
+        *(ROOT / "crates/core/src/mesh").glob("*.rs"),
+        *(ROOT / "js").glob("*.js"),
+    ]
     code = "\n".join(text(file) for file in files)
     constants = {
         f"{name}{kind} = {value}"
@@ -86,3 +90,20 @@ def test_every_limit_is_what_the_code_says() -> None:
     }
     assert len(said) > 30, "the tables of limits are there"
     assert [line for line in said if line not in constants] == []
+
+
+def test_every_log_line_of_the_mesh_is_explained() -> None:
+    rows = re.findall(r"^\| (\w+) \| `([^`]+)` \| ([^|]+) \| \S", text(ROOT / OPERATING), re.MULTILINE)
+    said = {(level, line, tuple(re.findall(r"`(\w+)`", fields))) for level, line, fields in rows}
+    calls = [
+        call
+        for file in (ROOT / "crates/core/src/mesh").glob("*.rs")
+        for call in re.findall(r"tracing::(\w+)!\((.*?)\);", text(file), re.DOTALL)
+    ]
+    logged = set()
+    for level, arguments in calls:
+        fields, line = re.fullmatch(r'(.*?),?\s*"([^"]+)",?\s*', arguments, re.DOTALL).groups()
+        names = [re.match(r"\s*[%?]?(\w+)", field)[1] for field in fields.split(",") if field.strip()]
+        logged.add((level, line, tuple(name for name in names if name != "node")))
+    assert len(logged) >= 10
+    assert logged == said

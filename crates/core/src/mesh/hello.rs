@@ -95,6 +95,12 @@ pub(crate) struct Refusal {
 impl Handshake {
     /// Reads one step, and its length. `None`: it is not all there.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Malformed> {
+        // A length that begins so is too long anyway; whoever dialled wants to know whom.
+        match bytes.first() {
+            Some(0x15 | 0x16) => return Err(Malformed::Stranger("TLS")),
+            Some(b'A'..=b'Z') => return Err(Malformed::Stranger("what looks like HTTP")),
+            _ => {}
+        }
         let Some((kind, body, length)) = split(bytes, 0)? else {
             return Ok(None);
         };
@@ -296,6 +302,13 @@ mod tests {
         ] {
             assert_eq!(step.bytes(), golden);
             assert_eq!(Handshake::parse(&golden), Ok(Some((step, golden.len()))));
+        }
+    }
+
+    #[test]
+    fn other_protocols_are_told_by_their_names() {
+        for (bytes, name) in [(&b"\x15\x03\x03"[..], "TLS"), (b"HTTP/1.1 400", "what looks like HTTP")] {
+            assert_eq!(Handshake::parse(bytes), Err(Malformed::Stranger(name)));
         }
     }
 

@@ -36,7 +36,7 @@ pub(crate) enum Malformed {
     #[error("a first byte of {0:#04x}, which begins no version of the protocol")]
     Preamble(u8),
     /// A client of another protocol.
-    #[error("{0} spoken to this port")]
+    #[error("{0} instead of this protocol")]
     Stranger(&'static str),
     /// The credit given back is more than was used, or less than before.
     #[error("credit that was never given")]
