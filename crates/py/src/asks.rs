@@ -7,10 +7,12 @@ use iris_core::{AskHandle, AskOptions, Error, ErrorKind, Payload, Pid};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyType};
 
 use crate::carried;
 use crate::errors::{raise, raise_kind};
+use crate::eventloop::LoopLane;
 use crate::help::Helper;
 use crate::numbers::seconds_or_none;
 use crate::payload;
@@ -103,20 +105,31 @@ pub(crate) fn ask<'py>(
     let Some(lane) = shared.loops.running(py, shared)? else {
         return Err(PyRuntimeError::new_err("ask needs a running event loop; use ask_blocking in a thread"));
     };
-    let future = lane.create_future(py)?;
-    let (that, answered) = (Arc::clone(&lane), future.clone().unbind());
-    match pid {
-        None => lane.answer(answered, Err(nobody())),
-        Some(pid) => {
-            let handle =
-                core.ask_with(pid, payload, options, Box::new(move |outcome| that.answer(answered, outcome)));
-            if handle.is_open() {
-                let given_up = Py::new(py, GivenUp { handle })?;
-                future.call_method1(intern!(py, "add_done_callback"), (given_up,))?;
-            }
+    let (future, answered) = new_future(py, &lane)?;
+    let that = Arc::clone(&lane);
+    let handle = match pid {
+        None => {
+            lane.answer(answered, Err(nobody()));
+            None
         }
-    }
+        Some(pid) => {
+            let completion = Box::new(move |outcome| that.answer(answered, outcome));
+            Some(core.ask_with(pid, payload, options, completion))
+        }
+    };
+    future.setattr(intern!(py, "take_back"), Py::new(py, TakeBack { handle })?)?;
     Ok(future)
+}
+
+/// A future of the loop, and a second hold of it.
+fn new_future<'py>(py: Python<'py>, lane: &LoopLane) -> PyResult<(Bound<'py, PyAny>, Py<PyAny>)> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let class = CLASS.import(py, "iris._ask", "AskFuture")?;
+    let keywords = PyDict::new(py);
+    keywords.set_item(intern!(py, "loop"), lane.event_loop(py))?;
+    let future = class.call((), Some(&keywords))?;
+    let answered = future.clone().unbind();
+    Ok((future, answered))
 }
 
 /// Asks, and waits.
@@ -157,17 +170,18 @@ pub(crate) fn ask_blocking<'py>(
     }
 }
 
-/// What the loop calls when an ask's future is done: a cancelled one takes the ask back.
+/// What the future of an ask calls when it is cancelled.
 #[pyclass(frozen, module = "iris._iris")]
-struct GivenUp {
-    handle: AskHandle,
+struct TakeBack {
+    handle: Option<AskHandle>,
 }
 
 #[pymethods]
-impl GivenUp {
-    fn __call__(&self, _future: &Bound<'_, PyAny>) {
-        // Where the future has its answer the ask is closed, and this does nothing.
-        self.handle.cancel();
+impl TakeBack {
+    fn __call__(&self) {
+        if let Some(handle) = &self.handle {
+            handle.cancel();
+        }
     }
 }
 
@@ -177,5 +191,5 @@ fn nobody() -> Error {
 
 /// Makes the classes that users never name; see `prepare` in lib.rs.
 pub(crate) fn prepare(py: Python<'_>) {
-    py.get_type::<GivenUp>();
+    py.get_type::<TakeBack>();
 }
