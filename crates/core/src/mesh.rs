@@ -8,6 +8,8 @@ mod allow;
 mod calls;
 mod certificates;
 mod connection;
+#[cfg(test)]
+mod corpus_tests;
 mod credit;
 mod frame;
 mod held;
