@@ -5,11 +5,11 @@ use std::path::Path;
 use super::malformed::Malformed;
 use super::{frame::Frame, hello::Handshake, v1};
 
+/// How long what the bytes begin with is; `None`: it is not all there.
+type Decoder = fn(&[u8]) -> Result<Option<usize>, Malformed>;
+
 /// Reads a file to its end; the result is what is left that is not all there.
-fn left(
-    mut bytes: &[u8],
-    length_of_next: fn(&[u8]) -> Result<Option<usize>, Malformed>,
-) -> Result<usize, Malformed> {
+fn left(mut bytes: &[u8], length_of_next: Decoder) -> Result<usize, Malformed> {
     while let Some(length) = length_of_next(bytes)? {
         bytes = &bytes[length..];
     }
@@ -18,7 +18,7 @@ fn left(
 
 #[test]
 fn each_file_is_what_its_name_says() {
-    let decoders: [(&str, usize, fn(&[u8]) -> Result<Option<usize>, Malformed>); 3] = [
+    let decoders: [(&str, usize, Decoder); 3] = [
         ("frame", 14, |bytes| Ok(Frame::parse(bytes, 1 << 20)?.map(|(_, length)| length))),
         ("hello", 10, |bytes| Ok(Handshake::parse(bytes)?.map(|(_, length)| length))),
         ("v1", 8, |bytes| {
