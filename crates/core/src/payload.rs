@@ -1,5 +1,6 @@
 //! Payload: one message's bytes, kept inline, shared, or as the host language's own object.
 
+use std::any::TypeId;
 use std::fmt;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::num::NonZeroU64;
@@ -84,7 +85,7 @@ struct Host {
 }
 
 struct HostVtable {
-    type_id: fn() -> std::any::TypeId,
+    type_id: TypeId,
     slice: unsafe fn(NonNull<()>) -> *const [u8],
     drop: unsafe fn(NonNull<()>),
 }
@@ -93,7 +94,7 @@ struct VtableOf<T>(std::marker::PhantomData<T>);
 
 impl<T: HostBytes> VtableOf<T> {
     const VTABLE: HostVtable = HostVtable {
-        type_id: std::any::TypeId::of::<T>,
+        type_id: TypeId::of::<T>(),
         // SAFETY: the vtable is only called with a pointer from `T::into_raw`, while `Host` owns the object.
         slice: |raw| unsafe { std::ptr::from_ref(T::slice(raw)) },
         // SAFETY: as above, and `Host::drop` runs once.
@@ -182,7 +183,7 @@ impl Payload {
     #[inline]
     pub fn as_host<T: HostBytes>(&self) -> Option<NonNull<()>> {
         let host = self.as_any_host()?;
-        ((host.vtable.type_id)() == std::any::TypeId::of::<T>()).then_some(host.raw)
+        (host.vtable.type_id == TypeId::of::<T>()).then_some(host.raw)
     }
 
     #[inline]
