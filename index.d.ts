@@ -126,6 +126,10 @@ export interface FailureMetadata {
   monitor?: number
   /** DEAD_LETTER alone: the bytes that were not delivered. */
   data?: Buffer
+  /** NODE_UP and NODE_DOWN: the node's name. `message` says why it is down. */
+  node?: string
+  /** NODE_UP and NODE_DOWN: where it listens; empty where it does not. */
+  address?: string
 }
 
 /** A notice of the runtime to a pull or observed actor. */
@@ -134,8 +138,9 @@ export declare class SystemMessage {
   /**
    * `"EXIT"`: an actor it is linked to ended. `"DOWN"`: an actor it monitors ended. `"HOT_SWAP"`: it was given new code.
    * `"DEAD_LETTER"`: a message was not delivered. `"PING"` and `"PONG"`: heartbeats of another node.
+   * `"NODE_UP"` and `"NODE_DOWN"`: another node came or went, told by {@link NodeRuntime.monitorNodes}.
    */
-  readonly typeName: 'EXIT' | 'DOWN' | 'HOT_SWAP' | 'DEAD_LETTER' | 'PING' | 'PONG'
+  readonly typeName: 'EXIT' | 'DOWN' | 'HOT_SWAP' | 'DEAD_LETTER' | 'PING' | 'PONG' | 'NODE_UP' | 'NODE_DOWN'
   /** The actor it comes from. */
   readonly fromPid: Pid | null
   /** The actor it is about: for EXIT and DOWN the one that ended. */
@@ -559,6 +564,13 @@ export declare class NodeRuntime implements AsyncDisposable {
   monitorRemote(address: string, pid: Pid): Promise<Pid>
   /** Whether a node answers at this address. */
   isNodeUp(address: string): Promise<boolean>
+  /**
+   * Tells a pull or observed actor which other nodes are up, and of each that comes and goes from now on, by NODE_UP and
+   * NODE_DOWN notices. @throws `NoProcess`, `WrongActorKind`
+   */
+  monitorNodes(pid: Pid): void
+  /** Ends that; false: the actor was not told of nodes. */
+  demonitorNodes(pid: Pid): boolean
   /** A look at this node; `null` where the runtime is none. */
   meshInfo(): NodeInfo | null
 

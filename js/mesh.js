@@ -97,6 +97,16 @@ const mesh = {
     return bytes.length > 0
   },
 
+  monitorNodes(pid) {
+    this[core].checkOpen()
+    this[core].native.monitorNodes(pidOf(pid))
+  },
+
+  demonitorNodes(pid) {
+    this[core].checkOpen()
+    return this[core].native.demonitorNodes(pidOf(pid))
+  },
+
   meshInfo() {
     return this[core].native.meshInfo()
   },

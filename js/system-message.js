@@ -11,12 +11,16 @@ class SystemMessage {
   }
 }
 
-function metadataOf({ failure, monitor, data }) {
-  if (failure === undefined && monitor === undefined && data === undefined) return null
+function metadataOf({ failure, monitor, data, node }) {
+  if ([failure, monitor, data, node].every((part) => part === undefined)) return null
   const metadata = {}
   if (failure !== undefined) [metadata.type, metadata.message, metadata.traceback] = failure
   if (monitor !== undefined) metadata.monitor = monitor
   if (data !== undefined) metadata.data = data
+  if (node !== undefined) {
+    const [name, address, why] = node
+    Object.assign(metadata, { node: name, address }, why === '' ? {} : { message: why })
+  }
   return metadata
 }
 

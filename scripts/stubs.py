@@ -217,6 +217,8 @@ RESULTS = {
     "Runtime.monitor_remote": "int",
     "Runtime.is_node_up": "bool",
     "Runtime.mesh_info": "dict[str, Any] | None",
+    "Runtime.monitor_nodes": "None",
+    "Runtime.demonitor_nodes": "bool",
 }
 
 #: Methods of the language, written as they are: their signatures say nothing.

@@ -87,6 +87,8 @@ class PySystemMessage:
     - `"PING"`, `"PONG"`: heartbeats of remote nodes.
     - `"DEAD_LETTER"`: told to the listener of dead letters; `target_pid` is the actor that did not get the message,
       `reason` the name of the reason, `metadata["data"]` the message.
+    - `"NODE_UP"`, `"NODE_DOWN"`: told by `Runtime.monitor_nodes`; `metadata["node"]` is the node's name, `metadata["address"]`
+      where it listens, `metadata["message"]` why it is down.
 
     Example:
         >>> import iris
@@ -101,7 +103,9 @@ class PySystemMessage:
 
     @property
     def type_name(self) -> str:
-        """Which notice it is: `"EXIT"`, `"DOWN"`, `"HOT_SWAP"`, `"PING"`, `"PONG"` or `"DEAD_LETTER"`."""
+        """Which notice it is: `"EXIT"`, `"DOWN"`, `"HOT_SWAP"`, `"PING"`, `"PONG"`, `"DEAD_LETTER"`,
+        `"NODE_UP"` or `"NODE_DOWN"`.
+        """
 
     @property
     def from_pid(self) -> int | None:
@@ -118,7 +122,7 @@ class PySystemMessage:
     @property
     def metadata(self) -> dict[str, Any] | None:
         """What else is known, as a dict, or `None`: after a crash `"type"`, `"message"` and `"traceback"`; in a DOWN
-        `"monitor"`; in a dead letter `"data"`.
+        `"monitor"`; in a dead letter `"data"`; of a node `"node"`, `"address"` and, where it is down, `"message"`.
         """
 
 @final
@@ -1038,4 +1042,29 @@ class Runtime:
     def mesh_info(self) -> dict[str, Any] | None:
         """A look at this node: `name`, `addresses`, `nodes` (the names of those it is connected with) and `refused`
         (connections that were refused so far). `None` where the runtime is no node.
+        """
+
+    def monitor_nodes(self, pid: int) -> None:
+        """Tell an actor which other nodes are up, and of each that comes and goes from now on.
+
+        Args:
+            pid: a pull or observed actor. It gets `NODE_UP` and `NODE_DOWN`; `metadata["node"]` is the node's name.
+
+        Example:
+            >>> import iris
+            >>> with iris.Runtime() as there, iris.Runtime() as here:
+            ...     watcher = here.spawn_observed_handler()
+            ...     here.monitor_nodes(watcher)
+            ...     here.is_node_up(there.listen("127.0.0.1:0", name="there"))
+            ...     notice = here.selective_recv_blocking(watcher, lambda m: m.type_name == "NODE_UP")
+            ...     notice.metadata["node"]
+            True
+            'there'
+        """
+
+    def demonitor_nodes(self, pid: int) -> bool:
+        """End what `monitor_nodes` began.
+
+        Returns:
+            False: the actor was not told of nodes.
         """

@@ -145,6 +145,8 @@ const GOOD = {
   tree: [],
   deadLetters: [],
   listenDeadLetters: [pid('observed')],
+  monitorNodes: [pid('observed')],
+  demonitorNodes: [pid('observed')],
   ref: [],
   unref: [],
 }

@@ -116,6 +116,24 @@ test('a factory links again when the node returns', async () => {
   expect(String(await rt.ask(rt.childPids()[0], 'again'))).toBe('again')
 })
 
+test.each(LANGUAGES)('nodes that come and go are told: %s', async (_, language) => {
+  const { child, address } = await start(language)
+  const rt = open()
+  const watcher = rt.spawnObservedHandler()
+  rt.monitorNodes(watcher)
+  expect(await rt.isNodeUp(address)).toBe(true)
+  const seen = []
+  await eventually(() => seen.push(...rt.getMessages(watcher)) && seen.length === 1, 'NODE_UP')
+  child.kill('SIGKILL')
+  await eventually(() => seen.push(...rt.getMessages(watcher)) && seen.length === 2, 'NODE_DOWN')
+  const [up, down] = seen.map(({ system }) => system)
+  expect(up).toMatchObject({ typeName: 'NODE_UP', metadata: { node: expect.any(String), address } })
+  expect(down.typeName).toBe('NODE_DOWN')
+  expect(down.metadata).toEqual({ ...up.metadata, message: expect.stringMatching(/./) })
+  expect([rt.demonitorNodes(watcher), rt.demonitorNodes(watcher)]).toEqual([true, false])
+  expect(() => rt.monitorNodes(rt.spawn(() => {}))).toThrow(expect.objectContaining({ code: 'WrongActorKind' }))
+})
+
 test('addresses_of_nodes_are_checked', async () => {
   const rt = open()
   expect(rt.meshInfo()).toBeNull()

@@ -232,3 +232,28 @@ def test_addresses_of_nodes_are_checked(rt: iris.Runtime) -> None:
             other.listen("127.0.0.1:0", name="another")
         assert other.is_node_up(address)
         assert other.mesh_info() == {"name": "other", "addresses": [], "nodes": ["here"], "refused": 0}
+
+
+@pytest.mark.parametrize("command", [PYTHON, NODE], ids=["python", "node"])
+def test_nodes_that_come_and_go_are_told(rt: iris.Runtime, start: Start, command: list[str]) -> None:
+    process, address = start(command)
+    watcher = rt.spawn_observed_handler()
+    notices: list[iris.PySystemMessage] = []
+    rt.monitor_nodes(watcher)
+    assert rt.is_node_up(address)
+    collect(rt, watcher, notices, 1)
+    process.kill()
+    collect(rt, watcher, notices, 2)
+    up, down = [(notice.type_name, notice.metadata) for notice in notices]
+    assert up[0] == "NODE_UP"
+    assert down[0] == "NODE_DOWN"
+    assert up[1] is not None
+    assert down[1] is not None
+    assert up[1].keys() == {"node", "address"}
+    assert up[1]["address"] == address
+    assert down[1] == up[1] | {"message": down[1]["message"]}
+    assert down[1]["message"]
+    assert rt.demonitor_nodes(watcher)
+    assert not rt.demonitor_nodes(watcher)
+    with pytest.raises(iris.WrongActorKindError):
+        rt.monitor_nodes(rt.spawn(bytes.upper))

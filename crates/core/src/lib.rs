@@ -62,6 +62,7 @@ mod ending;
 mod lane;
 mod letters;
 mod options;
+mod peers;
 mod pull;
 mod ready;
 mod shared;
@@ -108,7 +109,7 @@ pub use inspect::{ActorInfo, RuntimeInfo};
 pub use lane::{Drained, HostedLane, LANES_MAX, LaneHost, LaneId};
 #[cfg(not(any(loom, shuttle)))]
 pub use mesh::{Allow, Certificates, MeshCompletion, MeshInfo, MeshOptions, NODES_MAX, dev_certs};
-pub use message::{Incoming, Message, Reply, SystemKind, SystemMessage};
+pub use message::{Incoming, Message, NodeNotice, Reply, SystemKind, SystemMessage};
 pub use options::{
     BUDGET_DEFAULT, Bounds, ChildSpec, RuntimeOptions, SpawnOptions, SupervisorOptions, WORKERS_MAX,
 };

@@ -164,6 +164,10 @@ pub enum SystemKind {
     Down,
     /// A message could not be delivered: told to the listener of dead letters alone.
     DeadLetter,
+    /// A connection with another node is made.
+    NodeUp,
+    /// The connection with another node is lost.
+    NodeDown,
 }
 
 impl SystemKind {
@@ -177,6 +181,8 @@ impl SystemKind {
             Self::Pong => "PONG",
             Self::Down => "DOWN",
             Self::DeadLetter => "DEAD_LETTER",
+            Self::NodeUp => "NODE_UP",
+            Self::NodeDown => "NODE_DOWN",
         }
     }
 }
@@ -198,11 +204,33 @@ pub struct SystemMessage {
     pub data: Option<bytes::Bytes>,
     /// The monitor that fired.
     pub monitor: Option<u64>,
+    /// The node that is up or down.
+    pub node: Option<Box<NodeNotice>>,
+}
+
+/// Another node that came or went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeNotice {
+    /// Its name.
+    pub name: String,
+    /// Where it listens; empty where it does not.
+    pub address: String,
+    /// Why it is down; empty where it is up.
+    pub why: String,
 }
 
 impl SystemMessage {
     pub(crate) fn new(kind: SystemKind) -> Self {
-        Self { kind, from_pid: None, target_pid: None, reason: None, detail: None, data: None, monitor: None }
+        Self {
+            kind,
+            from_pid: None,
+            target_pid: None,
+            reason: None,
+            detail: None,
+            data: None,
+            monitor: None,
+            node: None,
+        }
     }
 
     pub(crate) fn exited(kind: SystemKind, pid: Pid, reason: &ExitReason, monitor: Option<u64>) -> Self {

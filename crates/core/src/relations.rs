@@ -197,13 +197,34 @@ impl Runtime {
     /// `NoProcess`; `WrongActorKind` for an actor that hears no notices.
     pub fn listen_dead_letters(&self, listener: Option<Pid>) -> Result<()> {
         if let Some(pid) = listener {
-            let cell = self.shared().cell(pid)?;
-            if !cell.has(crate::cell::flag::OBSERVED | crate::cell::flag::PULL | crate::cell::flag::SYSTEM) {
-                let message = format!("actor {pid} hears no notices: listen with a pull or observed actor");
-                return Err(Error::new(ErrorKind::WrongActorKind, message));
-            }
+            self.check_hears_notices(pid)?;
         }
         self.shared().listen_dead_letters(listener);
         Ok(())
+    }
+
+    /// Tells an observed or pull actor which other nodes are up, and of each that comes and goes from now on, as `NODE_UP`
+    /// and `NODE_DOWN` notices.
+    ///
+    /// # Errors
+    /// `NoProcess`; `WrongActorKind` for an actor that hears no notices.
+    pub fn monitor_nodes(&self, listener: Pid) -> Result<()> {
+        self.check_hears_notices(listener)?;
+        self.shared().monitor_nodes(listener);
+        Ok(())
+    }
+
+    /// Ends what [`Runtime::monitor_nodes`] began. False: the actor was not told of nodes.
+    pub fn demonitor_nodes(&self, listener: Pid) -> bool {
+        self.shared().demonitor_nodes(listener)
+    }
+
+    fn check_hears_notices(&self, pid: Pid) -> Result<()> {
+        let hears = crate::cell::flag::OBSERVED | crate::cell::flag::PULL | crate::cell::flag::SYSTEM;
+        if self.shared().cell(pid)?.has(hears) {
+            return Ok(());
+        }
+        let message = format!("actor {pid} hears no notices: listen with a pull or observed actor");
+        Err(Error::new(ErrorKind::WrongActorKind, message))
     }
 }

@@ -21,6 +21,7 @@ use crate::node::Node;
 use crate::options::RuntimeOptions;
 use crate::paths::Paths;
 use crate::payload::Payload;
+use crate::peers::Peers;
 use crate::pid::{GENERATION_MAX, Pid};
 use crate::remote::{self, Attached};
 use crate::send::{Refusal, SendError};
@@ -58,6 +59,7 @@ pub(crate) struct Shared {
     pub(crate) ends_by: Mutex<Option<Instant>>,
     /// What connects this runtime with others, once something does.
     pub(crate) attached: OnceLock<Arc<dyn Attached>>,
+    pub(crate) peers: Peers,
     this: OnceLock<WeakShared>,
 }
 
@@ -131,6 +133,7 @@ impl Shared {
             ended: AtomicBool::new(false),
             ends_by: Mutex::default(),
             attached: OnceLock::new(),
+            peers: Peers::default(),
             this: OnceLock::new(),
             options,
         });

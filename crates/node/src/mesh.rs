@@ -150,6 +150,19 @@ impl Native {
         raw::pid_of(pid).is_some_and(|pid| self.state.runtime.send_remote(&address, pid, payload).is_ok())
     }
 
+    /// Tells an actor of nodes.
+    #[napi]
+    pub fn monitor_nodes(&self, listener: f64) -> Result<()> {
+        let listener = self.state.pid(listener)?;
+        self.state.check(self.state.runtime.monitor_nodes(listener))
+    }
+
+    /// Tells it no more.
+    #[napi]
+    pub fn demonitor_nodes(&self, listener: f64) -> bool {
+        raw::pid_of(listener).is_some_and(|pid| self.state.runtime.demonitor_nodes(pid))
+    }
+
     /// A look at the node.
     #[napi]
     pub fn mesh_info(&self) -> Option<NodeInfo> {

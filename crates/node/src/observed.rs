@@ -32,6 +32,8 @@ pub struct Notice {
     pub monitor: Option<f64>,
     /// A dead letter's bytes.
     pub data: Option<Buffer>,
+    /// The node that is up or down: its name, its address, why.
+    pub node: Option<Vec<String>>,
 }
 
 /// What an observed actor got: one of the two.
@@ -54,6 +56,7 @@ impl From<&SystemMessage> for Notice {
             failure: failure.map(|f| vec![f.kind.clone(), f.message.clone(), f.traceback.clone()]),
             monitor: message.monitor.map(raw::id_number),
             data: message.data.as_ref().map(|data| Buffer::from(data.to_vec())),
+            node: message.node.as_ref().map(|n| vec![n.name.clone(), n.address.clone(), n.why.clone()]),
         }
     }
 }

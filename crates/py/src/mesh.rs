@@ -205,6 +205,34 @@ impl Runtime {
         Ok(outcome(py, &self.shared, |done| core.is_node_up_with(addr, done))?.unwrap_or(false))
     }
 
+    /// Tell an actor which other nodes are up, and of each that comes and goes from now on.
+    ///
+    /// Args:
+    ///     pid: a pull or observed actor. It gets `NODE_UP` and `NODE_DOWN`; `metadata["node"]` is the node's name.
+    ///
+    /// Example:
+    ///     >>> import iris
+    ///     >>> with iris.Runtime() as there, iris.Runtime() as here:
+    ///     ...     watcher = here.spawn_observed_handler()
+    ///     ...     here.monitor_nodes(watcher)
+    ///     ...     here.is_node_up(there.listen("127.0.0.1:0", name="there"))
+    ///     ...     notice = here.selective_recv_blocking(watcher, lambda m: m.type_name == "NODE_UP")
+    ///     ...     notice.metadata["node"]
+    ///     True
+    ///     'there'
+    fn monitor_nodes(&self, pid: PidArgument) -> PyResult<()> {
+        self.shared.core()?.monitor_nodes(pid.required()?).or_raise()
+    }
+
+    /// End what `monitor_nodes` began.
+    ///
+    /// Returns:
+    ///     False: the actor was not told of nodes.
+    fn demonitor_nodes(&self, pid: PidArgument) -> PyResult<bool> {
+        let core = self.shared.core()?;
+        Ok(pid.get().is_some_and(|pid| core.demonitor_nodes(pid)))
+    }
+
     /// A look at this node: `name`, `addresses`, `nodes` (the names of those it is connected with) and `refused`
     /// (connections that were refused so far). `None` where the runtime is no node.
     fn mesh_info<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {

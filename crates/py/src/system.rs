@@ -16,6 +16,8 @@ use crate::payload;
 /// - `"PING"`, `"PONG"`: heartbeats of remote nodes.
 /// - `"DEAD_LETTER"`: told to the listener of dead letters; `target_pid` is the actor that did not get the message,
 ///   `reason` the name of the reason, `metadata["data"]` the message.
+/// - `"NODE_UP"`, `"NODE_DOWN"`: told by `Runtime.monitor_nodes`; `metadata["node"]` is the node's name, `metadata["address"]`
+///   where it listens, `metadata["message"]` why it is down.
 ///
 /// Example:
 ///     >>> import iris
@@ -33,7 +35,8 @@ pub(crate) struct PySystemMessage {
 
 #[pymethods]
 impl PySystemMessage {
-    /// Which notice it is: `"EXIT"`, `"DOWN"`, `"HOT_SWAP"`, `"PING"`, `"PONG"` or `"DEAD_LETTER"`.
+    /// Which notice it is: `"EXIT"`, `"DOWN"`, `"HOT_SWAP"`, `"PING"`, `"PONG"`, `"DEAD_LETTER"`,
+    /// `"NODE_UP"` or `"NODE_DOWN"`.
     #[getter]
     fn type_name(&self) -> &'static str {
         self.message.kind.name()
@@ -58,7 +61,7 @@ impl PySystemMessage {
     }
 
     /// What else is known, as a dict, or `None`: after a crash `"type"`, `"message"` and `"traceback"`; in a DOWN
-    /// `"monitor"`; in a dead letter `"data"`.
+    /// `"monitor"`; in a dead letter `"data"`; of a node `"node"`, `"address"` and, where it is down, `"message"`.
     #[getter]
     fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let metadata = PyDict::new(py);
@@ -72,6 +75,13 @@ impl PySystemMessage {
         }
         if let Some(data) = &self.message.data {
             metadata.set_item("data", PyBytes::new(py, data))?;
+        }
+        if let Some(node) = &self.message.node {
+            metadata.set_item("node", &node.name)?;
+            metadata.set_item("address", &node.address)?;
+            if !node.why.is_empty() {
+                metadata.set_item("message", &node.why)?;
+            }
         }
         Ok((!metadata.is_empty()).then_some(metadata))
     }

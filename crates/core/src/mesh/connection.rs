@@ -50,6 +50,9 @@ pub(crate) enum End {
     /// We closed it.
     #[error("this node closed the connection")]
     Finished,
+    /// Another connection with the node is in its place.
+    #[error("a later connection replaces it")]
+    Replaced,
 }
 
 /// A question whose answer is a frame.
@@ -88,6 +91,8 @@ struct Limits {
 /// See the module documentation.
 pub(crate) struct Connection {
     pub(crate) hello: Hello,
+    /// No other connection of this runtime has it.
+    number: u64,
     pub(super) shared: WeakShared,
     pub(super) outbox: Outbox,
     pub(super) ledger: Arc<Ledger>,
@@ -114,8 +119,10 @@ impl Connection {
         let ledger = Ledger::new(options.window as u64, Arc::clone(outbox.bell()));
         let names = names_for(options.allow.as_deref(), &hello.name);
         let limits = names.map(|names| Limits { names, granted: Mutex::default() });
+        let number = shared.upgrade().map_or(0, |shared| shared.next_id());
         Arc::new_cyclic(|this| Self {
             hello,
+            number,
             shared,
             outbox,
             ledger,
@@ -365,7 +372,14 @@ impl Connection {
         self.asks.lock().remove(&id)
     }
 
-    // The end
+    // The beginning and the end
+
+    /// Tells who listens that the node is up.
+    pub(crate) fn tell_up(&self) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.peer_up(self.name(), &self.hello.address, self.number);
+        }
+    }
 
     /// Says goodbye after what is still to be said.
     pub(crate) fn finish(&self) {
@@ -401,6 +415,7 @@ impl Connection {
         for proxy in proxies.into_values() {
             shared.end(proxy, ExitReason::NodeDown);
         }
+        shared.peer_down(self.name(), self.number, &end.to_string());
     }
 }
 

@@ -357,8 +357,9 @@ impl Node {
         *self.running.lock() += 1;
         tracing::info!(node = %self.name, peer = %connection.name(), "node up");
         if let Some(replaced) = replaced {
-            replaced.lost(&End::Finished);
+            replaced.lost(&End::Replaced);
         }
+        connection.tell_up();
         self.handle.spawn(this.run(Arc::clone(connection), stream, step));
         self.made.notify_waiters();
     }

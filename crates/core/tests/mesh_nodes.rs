@@ -1,0 +1,100 @@
+//! Nodes that come and go, as actors are told.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{counter, notice, observe, runtime, wait_until};
+use iris_core::{ErrorKind, MeshOptions, NodeNotice, Pid, Runtime, SpawnOptions, SystemKind};
+
+const HERE: &str = "127.0.0.1:0";
+
+fn node(name: &str) -> (Runtime, String) {
+    let runtime = runtime();
+    let options = MeshOptions { name: Some(name.to_owned()), ..MeshOptions::default() };
+    let address = runtime.listen(HERE, Some(options)).unwrap().to_string();
+    (runtime, address)
+}
+
+fn listener(runtime: &Runtime) -> Pid {
+    let listener = runtime.spawn_observed(SpawnOptions::default()).unwrap();
+    runtime.monitor_nodes(listener).unwrap();
+    listener
+}
+
+/// The next notices of nodes.
+fn told(runtime: &Runtime, listener: Pid, count: usize) -> Vec<(SystemKind, NodeNotice)> {
+    let of = |message| {
+        let notice = notice(message);
+        (notice.kind, NodeNotice::clone(notice.node.as_ref().unwrap()))
+    };
+    observe(runtime, listener, count).iter().map(of).collect()
+}
+
+fn up(name: &str, address: &str) -> (SystemKind, NodeNotice) {
+    let (name, address) = (name.to_owned(), address.to_owned());
+    (SystemKind::NodeUp, NodeNotice { name, address, why: String::new() })
+}
+
+#[test]
+fn actors_are_told_of_nodes_that_come_and_go() {
+    let ((here, at_here), (there, at_there)) = (node("here"), node("there"));
+    let first = listener(&here);
+    let other = listener(&there);
+    assert!(here.is_node_up(&at_there));
+    assert_eq!(told(&here, first, 1), [up("there", &at_there)]);
+    assert_eq!(told(&there, other, 1), [up("here", &at_here)]);
+    // One that begins to listen later hears first what is up.
+    let second = listener(&here);
+    assert_eq!(told(&here, second, 1), [up("there", &at_there)]);
+    here.monitor_nodes(second).unwrap();
+    assert!(here.demonitor_nodes(first) && !here.demonitor_nodes(first));
+
+    there.shutdown(Duration::ZERO);
+    let [(kind, down)] = told(&here, second, 1).try_into().unwrap();
+    assert_eq!((kind, &*down.name, &*down.address), (SystemKind::NodeDown, "there", &*at_there));
+    assert_eq!(down.why, "the peer said goodbye: the node shuts down");
+    assert_eq!(here.take_observed(first).unwrap().len(), 0);
+}
+
+#[test]
+fn a_node_that_returns_is_down_and_up_again() {
+    let ((here, at_here), (gone, at_gone)) = (node("here"), node("there"));
+    let listener = listener(&here);
+    assert!(gone.is_node_up(&at_here));
+    let (back, at_back) = node("there");
+    assert!(back.is_node_up(&at_here));
+    let seen = told(&here, listener, 3);
+    assert_eq!([&seen[0], &seen[2]], [&up("there", &at_gone), &up("there", &at_back)]);
+    assert_eq!((seen[1].0, &*seen[1].1.address), (SystemKind::NodeDown, &*at_gone));
+    // The end of the connection that was replaced is not told again.
+    gone.shutdown(Duration::ZERO);
+    back.shutdown(Duration::ZERO);
+    let [(kind, down)] = told(&here, listener, 1).try_into().unwrap();
+    assert_eq!((kind, &*down.address), (SystemKind::NodeDown, &*at_back));
+}
+
+#[test]
+fn those_who_hear_no_notices_are_refused_and_those_who_ended_are_forgotten() {
+    let (here, address) = node("here");
+    let (behaviour, _handled) = counter();
+    let push = here.spawn(behaviour, SpawnOptions::default()).unwrap();
+    assert_eq!(here.monitor_nodes(push).unwrap_err().kind(), ErrorKind::WrongActorKind);
+    let ended = listener(&here);
+    here.stop(ended);
+    wait_until("the listener ended", || !here.is_alive(ended));
+    assert_eq!(here.monitor_nodes(ended).unwrap_err().kind(), ErrorKind::NoProcess);
+    let (there, _) = node("there");
+    assert!(there.is_node_up(&address));
+    let after = listener(&here);
+    assert_eq!(told(&here, after, 1)[0].0, SystemKind::NodeUp);
+    assert!(!here.demonitor_nodes(ended));
+    // A runtime that is no node yet may be told, and become any node.
+    let later = runtime();
+    let first = listener(&later);
+    later.start_mesh(MeshOptions { name: Some("later".to_owned()), ..MeshOptions::default() }).unwrap();
+    assert!(later.is_node_up(&address));
+    assert_eq!(told(&later, first, 1), [up("here", &address)]);
+}
