@@ -25,7 +25,7 @@ CORE_SOURCES := $(shell find crates/core/src -name '*.rs') crates/core/Cargo.tom
 PY_SOURCES := $(shell find crates/py -name '*.rs') crates/py/Cargo.toml pyproject.toml
 NODE_SOURCES := $(shell find crates/node -name '*.rs') crates/node/Cargo.toml
 FACE_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed) $(shell find js -name '*.js' 2>/dev/null) \
-	index.js index.mjs index.d.ts package.json README.md
+	index.js index.mjs index.d.ts $(wildcard types/*.d.ts) package.json README.md
 RUFF_PATHS := $(wildcard python tests scripts benches examples)
 
 .PHONY: help setup build generate fmt lint types test docs demo bench bench-gate bench-peers bench-report dist deep loom shuttle memcheck fuzz ci
@@ -98,7 +98,9 @@ deep: setup build loom shuttle ## the long tests: every interleaving, many more 
 	$(PY) tests/soak/soak.py --seconds $(SOAK_SECONDS)
 	node tests/soak/soak.mjs --seconds $(SOAK_SECONDS)
 	IRIS_MODEL_STEPS=100000 node_modules/.bin/jest model # 2 minutes
+	IRIS_MODEL_STEPS=100000 $(BIN)/pytest --quiet tests/python/test_model.py # 3 minutes
 	IRIS_MEMORY_SCALE=1 IRIS_MANY=1000000 node_modules/.bin/jest memory scale # 7 minutes
+	IRIS_MEMORY_SCALE=1 IRIS_MANY=1000000 $(BIN)/pytest --quiet tests/python/test_memory.py tests/python/test_scale.py # 2 minutes
 	IRIS_FUZZ_RUNS=20000 node_modules/.bin/jest fuzz -t 'one after the other' # 10 minutes
 	IRIS_EXIT_RUNS=200 IRIS_WORKER_RUNS=1000 node_modules/.bin/jest exits hosts # 200 ends in each state: 20 minutes
 	IRIS_EXIT_RUNS=200 $(BIN)/pytest --quiet tests/python/test_exit.py tests/python/test_hosts.py # 200 ends in each state: 15 minutes

@@ -27,3 +27,10 @@ def report(pid: int | None, error: BaseException) -> None:
         logger.error("the factory of a supervised actor failed", exc_info=error)
     else:
         logger.error("actor %d crashed", pid, exc_info=error)
+
+
+def report_give_up(supervisor: int, message: str) -> None:
+    """Tell the `iris` logger of a supervisor that gave up."""
+    import logging
+
+    logging.getLogger("iris").error("supervisor %d gave up: %s", supervisor, message)

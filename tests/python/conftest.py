@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 DEADLINE = 10.0
+
+# How long a thread may hold the interpreter while others wait for it, of this process and of those it starts: by default what
+# CPython thinks best, in the long tests both extremes.
+SWITCH_INTERVAL = os.environ.get("IRIS_SWITCH_INTERVAL")
+if SWITCH_INTERVAL:
+    sys.setswitchinterval(float(SWITCH_INTERVAL))
+
+# An event loop in debug mode, as development mode makes them, tells of each callback that a busy machine held up.
+SLOW_CALLBACK = re.compile(r"^Executing <.*> took \d+\.\d+ seconds\n", re.MULTILINE)
 
 
 def eventually(predicate: Callable[[], object], what: str, timeout: float = DEADLINE) -> None:
@@ -91,7 +101,9 @@ def times(name: str, few: int) -> int:
 
 def run_script(source: str, timeout: float = 30.0, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a Python program in a process of its own."""
-    return subprocess.run(
+    if SWITCH_INTERVAL:
+        source = f"import sys; sys.setswitchinterval({SWITCH_INTERVAL})\n{source}"
+    done = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", source],
         capture_output=True,
         text=True,
@@ -99,3 +111,5 @@ def run_script(source: str, timeout: float = 30.0, **environment: str) -> subpro
         env={**os.environ, **environment},
         check=False,
     )
+    done.stderr = SLOW_CALLBACK.sub("", done.stderr)
+    return done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import threading
 
 import iris
@@ -88,7 +89,44 @@ def test_pull_actor_of_a_closed_loop_ends(rt: iris.Runtime) -> None:
         return pid
 
     pid = asyncio.run(spawn())
-    eventually(lambda: not rt.is_alive(pid), "the end of the actor")
+    assert rt.join(pid, DEADLINE)
+    loop = asyncio.new_event_loop()
+    pid = loop.run_until_complete(spawn())
+    # The task waits on: a loop that is closed tells it nothing.
+    loop.close()
+    assert rt.join(pid, DEADLINE)
+
+
+@pytest.mark.parametrize(
+    "ends", ["as asyncio.run ends it", "closed alone", "closed while a supervisor decides"]
+)
+def test_supervised_pull_actor_of_a_closed_loop_ends(
+    rt: iris.Runtime, ends: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+
+    async def function(mailbox: iris.AsyncMailbox) -> None:
+        async for _ in mailbox:
+            raise ValueError("on purpose")
+
+    async def spawn() -> int:
+        pid = rt.start_child(supervisor, lambda: function, kind="pull")
+        await tick()
+        return pid
+
+    # Who fails for the second time is restarted an hour later.
+    supervisor = rt.spawn_supervisor(intensity=10, backoff=(3600.0, 3600.0))
+    if ends == "as asyncio.run ends it":
+        pid = asyncio.run(spawn())
+    else:
+        loop = asyncio.new_event_loop()
+        pid = loop.run_until_complete(spawn())
+        if ends == "closed while a supervisor decides":
+            rt.send_many(pid, [b"x", b"x"])
+            loop.run_until_complete(settled(lambda: rt.stats()["crashed"] == 2, "the second crash"))
+        loop.close()
+    assert rt.join(pid, DEADLINE)
+    eventually(lambda: rt.child_pids(supervisor) == [], "the supervisor to forget it")
 
 
 def test_two_loops_at_once(rt: iris.Runtime) -> None:

@@ -110,6 +110,7 @@ def test_child_forked_in_a_handler_runs_no_actor_of_its_parent() -> None:
     assert (done.stdout, done.returncode) == ("runs: None b'CHILD'\nhandled in the parent: True\n", 0)
 
 
+# From 3.12 on CPython refuses it before the module is asked.
 SUB_INTERPRETER = """
 try: import _interpreters as interpreters
 except ImportError: import _xxsubinterpreters as interpreters
@@ -117,7 +118,7 @@ import iris
 number = interpreters.create()
 try: failed = interpreters.run_string(number, "import iris")
 except Exception as error: failed = error
-print("main interpreter alone" in str(failed))
+print(any(why in str(failed) for why in ("main interpreter alone", "not support loading in subinterpreters")))
 interpreters.destroy(number)
 """
 FREE_THREADED = """

@@ -253,14 +253,6 @@ def test_buffers_that_are_used_after_they_are_handed_over(rt: iris.Runtime) -> N
     assert rt.get_messages(pid) == [b"abc"]
 
 
-def test_very_many_timers_that_are_due_at_once(rt: iris.Runtime) -> None:
-    pid = rt.spawn(lambda message: None)
-    for _ in range(100_000):
-        rt.send_after(pid, 50, b"x")
-    eventually(lambda: rt.stats()["timers"] == 0 and rt.mailbox_size(pid) == 0, "all timers", timeout=60)
-    assert rt.stats()["handled"] >= 100_000
-
-
 def test_nothing_is_kept_of_handlers_and_messages(rt: iris.Runtime) -> None:
     message = bytes(bytearray(b"a message of its own"))
 

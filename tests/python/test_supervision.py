@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Coroutine
 
@@ -243,6 +244,16 @@ def test_intensity_ends_supervisor(rt: iris.Runtime) -> None:
     ):
         with pytest.raises(iris.InvalidArgumentError):
             rt.spawn_supervisor(**bad)
+
+
+def test_that_a_supervisor_gives_up_is_logged(rt: iris.Runtime, caplog: pytest.LogCaptureFixture) -> None:
+    supervisor = rt.spawn_supervisor(intensity=0, backoff=(0.0, 0.0))
+    pid = rt.start_child(supervisor, lambda: crash)
+    rt.send(pid, b"x")
+    said = f"supervisor {supervisor} gave up: child {pid} made it more than 0 restarts within 5s"
+    eventually(lambda: any(record.message.startswith(said) for record in caplog.records), "a record of it")
+    (record,) = [record for record in caplog.records if record.message.startswith(said)]
+    assert (record.name, record.levelno) == ("iris", logging.ERROR)
 
 
 def test_nested_supervisor_heals(rt: iris.Runtime) -> None:

@@ -11,7 +11,7 @@ import iris
 import pytest
 
 HERE = Path(__file__).parent / "typing"
-FACE = Path(iris.__file__).parent.parent
+FACE = Path(__file__).parents[2] / "python"
 
 
 def mypy(path: Path, cache: Path) -> dict[int, str]:

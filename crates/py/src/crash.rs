@@ -49,6 +49,27 @@ pub(crate) fn report_factory(py: Python<'_>, error: &PyErr) {
     }
 }
 
+/// Tells the `iris` logger that a supervisor gave up. It is told on a thread of core, which must not wait for the interpreter.
+pub(crate) fn report_give_up(supervisor: Pid, failure: &Failure) {
+    let message = failure.message.clone();
+    let told = std::thread::Builder::new()
+        .name("iris-log".to_owned())
+        .stack_size(crate::lane::STACK)
+        .spawn(move || interpreter::attach(None, |py| drop(log_give_up(py, supervisor, &message))));
+    // Without a thread nobody can be told; who monitors the supervisor learns of its end anyway.
+    drop(told);
+}
+
+fn log_give_up(py: Python<'_>, supervisor: Pid, message: &str) -> PyResult<()> {
+    if interpreter::is_ending() {
+        return Ok(());
+    }
+    let report = py.import(intern!(py, "iris._crash"))?.getattr(intern!(py, "report_give_up"))?;
+    let supervisor = supervisor.get().into_pyobject(py)?;
+    interpreter::call_two(&report, supervisor.as_any(), message.into_pyobject(py)?.as_any())?;
+    Ok(())
+}
+
 fn log(py: Python<'_>, pid: Option<Pid>, error: &PyErr) -> PyResult<()> {
     let report = py.import(intern!(py, "iris._crash"))?.getattr(intern!(py, "report"))?;
     let pid = pid.map(Pid::get).into_pyobject(py)?;

@@ -15,6 +15,7 @@ use pyo3::exceptions::PyNotImplementedError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use crate::async_waiter::AsyncWaiter;
 use crate::carried;
 use crate::errors::{OrRaise, raise};
 use crate::help;
@@ -23,7 +24,6 @@ use crate::lane::{SLICE, STACK};
 use crate::loops::running_loop;
 use crate::parker::Parker;
 use crate::payload;
-use crate::pull_async::AsyncWaiter;
 use crate::shared::{Shared, thread_refused};
 use crate::wakefd::Waker;
 
@@ -57,6 +57,8 @@ pub(crate) struct LoopLane {
     has_jobs: AtomicBool,
     /// The loop's thread while it is blocked in a call of the binding.
     helper: Mutex<Option<Arc<Parker>>>,
+    /// Of the pull actors whose tasks are on the loop, and of some that have ended.
+    waiters: Mutex<Vec<Weak<AsyncWaiter>>>,
     closed: AtomicBool,
 }
 
@@ -92,6 +94,7 @@ impl LoopLane {
             jobs: Mutex::default(),
             has_jobs: AtomicBool::new(false),
             helper: Mutex::default(),
+            waiters: Mutex::default(),
             closed: AtomicBool::new(false),
         });
         lane.soon.get_or_init(|| {
@@ -200,6 +203,22 @@ impl LoopLane {
                 .call_method0(intern!(py, "is_running"))
                 .and_then(|runs| runs.is_truthy())
                 .is_ok_and(|runs| !runs)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// A pull actor's task is to run on the loop.
+    pub(crate) fn add_waiter(&self, waiter: &Arc<AsyncWaiter>) {
+        let mut waiters = self.waiters.lock();
+        // Forgets those that have ended whenever the list would grow: a few steps for each actor, on the whole.
+        if waiters.len() == waiters.capacity() {
+            waiters.retain(|waiter| waiter.strong_count() > 0);
+            let room = waiters.len() + 1;
+            waiters.reserve(room);
+        }
+        waiters.push(Arc::downgrade(waiter));
     }
 
     /// Has the loop's thread do something, soon.
@@ -335,7 +354,7 @@ impl LoopLane {
         }
     }
 
-    /// The loop is closed: its actors go on elsewhere.
+    /// The loop is closed: its push actors go on elsewhere, its pull actors end.
     fn end(self: &Arc<Self>) {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
@@ -346,7 +365,14 @@ impl LoopLane {
         }
         let Some(shared) = self.shared.upgrade() else { return };
         shared.loops.forget(self);
-        if shared.is_forked() || shared.is_closed() || interpreter::is_exiting() {
+        if shared.is_forked() || interpreter::is_exiting() {
+            return;
+        }
+        let waiters = std::mem::take(&mut *self.waiters.lock());
+        for waiter in waiters.iter().filter_map(Weak::upgrade) {
+            waiter.abandon(&shared);
+        }
+        if shared.is_closed() {
             return;
         }
         if let Some(hosted) = self.hosted.get()

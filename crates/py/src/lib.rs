@@ -8,6 +8,7 @@
 
 mod asks;
 mod async_turn;
+mod async_waiter;
 mod behaviour;
 mod buffers;
 mod carried;

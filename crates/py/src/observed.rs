@@ -6,12 +6,12 @@ use iris_core::{Error, Incoming};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use crate::async_waiter::AsyncWaiter;
 use crate::behaviour::check_callable;
 use crate::errors::{OrRaise, raise};
 use crate::interpreter;
 use crate::numbers::seconds_or_none;
 use crate::pid::PidArgument;
-use crate::pull_async::AsyncWaiter;
 use crate::runtime::Runtime;
 use crate::system;
 use crate::wait::{self, Bell};

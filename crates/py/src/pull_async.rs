@@ -3,75 +3,27 @@
 //! The function is one task. `recv` gives a small awaitable of our own: each step of it looks into the mailbox and, where
 //! nothing is there, hands the loop a bare future that the waiter resolves. No task, queue or callback per message.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Instant;
 
 use iris_core::sync::Mutex;
-use iris_core::{ErrorKind, ExitReason, Finish, Pid, PullMailbox, SpawnOptions, Waiter};
+use iris_core::{ErrorKind, ExitReason, Finish, Pid, PullMailbox, SpawnOptions};
 use pyo3::exceptions::PyStopIteration;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use crate::async_waiter::{self, AsyncWaiter};
 use crate::behaviour::check_callable;
 use crate::crash;
 use crate::errors::{OrRaise, raise_kind};
-use crate::eventloop::{Job, LoopLane};
+use crate::eventloop::Job;
 use crate::inbox::{Found, Inbox};
 use crate::interpreter;
 use crate::numbers::{messages_max, seconds_or_none, whole};
 use crate::pull::Function;
 use crate::shared::Shared;
 use crate::wait;
-
-/// How an async pull actor is woken: through its loop, which resolves the future its task waits on.
-pub(crate) struct AsyncWaiter {
-    this: Weak<AsyncWaiter>,
-    lane: Arc<LoopLane>,
-    future: Mutex<Option<Py<PyAny>>>,
-}
-
-impl AsyncWaiter {
-    fn new(lane: Arc<LoopLane>) -> Arc<Self> {
-        Arc::new_cyclic(|this| Self { this: Weak::clone(this), lane, future: Mutex::new(None) })
-    }
-
-    /// A waiter that resolves this future once.
-    pub(crate) fn with_future(lane: Arc<LoopLane>, future: Py<PyAny>) -> Arc<Self> {
-        let waiter = Self::new(lane);
-        *waiter.future.lock() = Some(future);
-        waiter
-    }
-
-    /// Whether a task waits for the future.
-    fn is_awaited(&self, py: Python<'_>) -> PyResult<bool> {
-        let future = self.future.lock().as_ref().map(|future| future.clone_ref(py));
-        future.map_or(Ok(false), |future| is_pending(future.bind(py)))
-    }
-
-    /// Resolves the future, on the loop's thread.
-    pub(crate) fn resolve(&self, py: Python<'_>) {
-        let future = self.future.lock().take();
-        if let Some(future) = future
-            && matches!(is_pending(future.bind(py)), Ok(true))
-        {
-            // Of a closed loop nobody waits.
-            drop(future.call_method1(py, intern!(py, "set_result"), (py.None(),)));
-        }
-    }
-}
-
-impl Waiter for AsyncWaiter {
-    fn wake(&self) {
-        if let Some(this) = self.this.upgrade() {
-            self.lane.post(Job::Wake(this));
-        }
-    }
-}
-
-fn is_pending(future: &Bound<'_, PyAny>) -> PyResult<bool> {
-    Ok(!future.call_method0(intern!(future.py(), "done"))?.is_truthy()?)
-}
 
 /// The messages of one `async def` pull actor, for its own function.
 ///
@@ -87,7 +39,7 @@ fn is_pending(future: &Bound<'_, PyAny>) -> PyResult<bool> {
 ///     b'abab'
 #[pyclass(frozen, name = "AsyncMailbox", module = "iris")]
 pub(crate) struct AsyncMailbox {
-    inbox: Inbox,
+    inbox: Arc<Inbox>,
     waiter: Arc<AsyncWaiter>,
 }
 
@@ -225,13 +177,13 @@ impl Receive {
     fn prepare<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mailbox = self.mailbox.get();
         let future = mailbox.waiter.lane.create_future(py)?;
-        let before = mailbox.waiter.future.lock().replace(future.clone().unbind());
-        drop(before);
-        self.future = Some(future.clone().unbind());
+        mailbox.waiter.await_by(&future);
         let waits = mailbox.inbox.borrow()?.mailbox().is_some_and(PullMailbox::prepare_wait);
         if !waits {
+            mailbox.waiter.give_up();
             return Ok(None);
         }
+        self.future = Some(future.clone().unbind());
         if let Some(deadline) = self.deadline
             && self.timer.is_none()
         {
@@ -332,6 +284,9 @@ impl TaskEnd {
         let reason = task_reason(task, pid);
         let taken = self.mailbox.get().inbox.borrow().ok().and_then(|mut mailbox| mailbox.take());
         if let Some(mailbox) = taken {
+            if reason == ExitReason::Killed {
+                return async_waiter::stop(&self.actor.shared, mailbox);
+            }
             let finish = mailbox.finish(reason);
             self.actor.settle(py, finish, &self.mailbox.get().waiter);
         }
@@ -380,6 +335,7 @@ impl PullTask {
             None => shared.loops.own(py, shared)?,
         };
         let waiter = AsyncWaiter::new(lane);
+        waiter.lane.add_waiter(&waiter);
         let mailbox = shared.core()?.spawn_pull(options, Arc::clone(&waiter) as _).or_raise()?;
         let pid = mailbox.pid();
         shared.functions.add(pid, function.clone_ref(py), true);
@@ -399,7 +355,8 @@ impl PullTask {
 
     fn run(self: &Arc<Self>, py: Python<'_>, mailbox: PullMailbox, waiter: &Arc<AsyncWaiter>) {
         let pid = mailbox.pid();
-        let inbox = Inbox::new(&self.shared, mailbox);
+        let inbox = Arc::new(Inbox::new(&self.shared, mailbox));
+        waiter.serve(&inbox);
         let Ok(object) = Bound::new(py, AsyncMailbox { inbox, waiter: Arc::clone(waiter) }) else { return };
         if let Err(error) = self.make_task(&object) {
             let reason = crash::reason(py, pid, &error);
@@ -441,20 +398,19 @@ impl PullTask {
                 },
                 Finish::Waiting(mut mailbox) => {
                     let Ok(future) = waiter.lane.create_future(py) else { return };
-                    let before = waiter.future.lock().replace(future.clone().unbind());
-                    drop(before);
+                    waiter.await_by(&future);
                     if !mailbox.prepare_wait_for_supervisor() {
+                        waiter.give_up();
                         finish = mailbox.resumed();
                         continue;
                     }
-                    let decided = Decided {
-                        actor: Arc::clone(self),
-                        waiter: Arc::clone(waiter),
-                        mailbox: Mutex::new(Some(mailbox)),
-                    };
+                    waiter.keep(mailbox);
+                    let decided = Decided { actor: Arc::clone(self), waiter: Arc::clone(waiter) };
                     if let Ok(decided) = Py::new(py, decided) {
-                        // A loop that is closed ends its actors.
                         drop(future.call_method1(intern!(py, "add_done_callback"), (decided,)));
+                    }
+                    if waiter.lane.is_closed() {
+                        waiter.abandon(&self.shared);
                     }
                     return;
                 }
@@ -476,14 +432,12 @@ impl PullTask {
 struct Decided {
     actor: Arc<PullTask>,
     waiter: Arc<AsyncWaiter>,
-    mailbox: Mutex<Option<PullMailbox>>,
 }
 
 #[pymethods]
 impl Decided {
     fn __call__(&self, future: &Bound<'_, PyAny>) {
-        let taken = self.mailbox.lock().take();
-        if let Some(mut mailbox) = taken {
+        if let Some(mut mailbox) = self.waiter.decided() {
             mailbox.end_wait();
             let finish = mailbox.resumed();
             self.actor.settle(future.py(), finish, &self.waiter);

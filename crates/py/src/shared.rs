@@ -10,6 +10,7 @@ use iris_core::{Error, ErrorKind};
 use pyo3::prelude::*;
 
 use crate::behaviour::HandlerCache;
+use crate::crash;
 use crate::errors::{OrRaise, raise, raise_kind};
 use crate::functions::Functions;
 use crate::interpreter;
@@ -59,6 +60,7 @@ impl Shared {
         }
         let release_gil = ReleaseGil::from_environment()?;
         let core = iris_core::Runtime::new().or_raise()?;
+        core.on_give_up(Box::new(crash::report_give_up));
         let shared = Arc::new(Self {
             core: ManuallyDrop::new(core),
             forks: interpreter::forks(),
@@ -134,28 +136,29 @@ impl Shared {
         py: Python<'_>,
         grace: Duration,
     ) -> PyResult<Option<iris_core::ShutdownReport>> {
-        self.begin_shutdown(grace)?.wait(py)
+        self.begin_shutdown(py, grace).wait(py)
     }
 
-    /// Has a thread of its own do what a shutdown waits for.
-    fn begin_shutdown(self: &Arc<Self>, grace: Duration) -> PyResult<Closing> {
+    /// Has a thread of its own do what a shutdown waits for. Where the system has none left, this thread does it, and is deaf
+    /// to Ctrl-C meanwhile.
+    fn begin_shutdown(self: &Arc<Self>, py: Python<'_>, grace: Duration) -> Closing {
         let first = !self.closed.swap(true, Ordering::SeqCst);
         let closing =
             Closing { shared: Arc::clone(self), first, report: Arc::default(), parker: Parker::new() };
         let core = iris_core::Runtime::clone(&self.core);
         let (report, parker) = (Arc::clone(&closing.report), Arc::clone(&closing.parker));
         let caller = iris_core::current();
-        let close = move || {
+        let close = Arc::new(move || {
             // The actor that closes its own runtime is not waited for.
             let _caller = caller.map(iris_core::enter);
             *report.lock() = Some(core.shutdown(grace));
             parker.unpark();
-        };
-        std::thread::Builder::new()
-            .name("iris-shutdown".to_owned())
-            .spawn(close)
-            .map_err(|error| thread_refused(&error))?;
-        Ok(closing)
+        });
+        let there = Arc::clone(&close);
+        if std::thread::Builder::new().name("iris-shutdown".to_owned()).spawn(move || there()).is_err() {
+            interpreter::detached(py, || close());
+        }
+        closing
     }
 
     /// Stops everything now, and waits a moment for the threads of pull actors.
@@ -189,7 +192,10 @@ impl Shared {
             this.core.shutdown(Duration::ZERO);
             this.close_lanes();
         });
-        drop(started);
+        if started.is_err() {
+            self.core.kill_all();
+            self.close_lanes();
+        }
     }
 
     /// Waits until the threads of pull actors have ended.
@@ -276,9 +282,9 @@ pub(crate) fn exit(py: Python<'_>) -> PyResult<()> {
 /// Closes runtimes side by side: what one of them waits for is no addition to what the next one waits for.
 fn end_all(py: Python<'_>, runtimes: &[Arc<Shared>]) -> PyResult<()> {
     let open = runtimes.iter().filter(|runtime| !runtime.is_closed());
-    let closing: Vec<_> = open.map(|runtime| runtime.begin_shutdown(Duration::ZERO)).collect();
+    let closing: Vec<_> = open.map(|runtime| runtime.begin_shutdown(py, Duration::ZERO)).collect();
     for closing in closing {
-        closing?.wait(py)?;
+        closing.wait(py)?;
     }
     let deadline = Instant::now() + EXIT_PATIENCE;
     for runtime in runtimes {

@@ -1,0 +1,109 @@
+"""Played: the code of the actors that are played beside the reference."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import iris
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reference import Actor, Notice
+
+
+class OnPurpose(Exception):
+    """What actors crash by that are told to."""
+
+
+def answers(code: str) -> Callable[[bytes], bytes]:
+    """A handler that answers with its name."""
+
+    def handler(message: bytes) -> bytes:
+        if message == b"crash":
+            raise OnPurpose
+        return code.encode()
+
+    return handler
+
+
+def answers_later(code: str) -> Callable[[bytes], Any]:
+    """As `answers`, for an event loop."""
+
+    async def handler(message: bytes) -> bytes:
+        await asyncio.sleep(0)
+        return answers(code)(message)
+
+    return handler
+
+
+class Gate:
+    """A handler that keeps its message in hand until it is released."""
+
+    def __init__(self) -> None:
+        self.waits: asyncio.Future[None] | None = None
+        self.released = False
+
+    async def handle(self, message: bytes) -> None:
+        """Wait for the release, once."""
+        if not self.released:
+            self.waits = asyncio.get_running_loop().create_future()
+            await self.waits
+
+    def release(self) -> None:
+        """Let what waits go on."""
+        if self.waits and not self.released:
+            waits = self.waits
+            waits.get_loop().call_soon_threadsafe(lambda: waits.done() or waits.set_result(None))
+        self.released = True
+
+
+def told_of(message: iris.SystemMessage) -> Notice:
+    """A notice as the reference has it."""
+    return message.type_name, message.target_pid or 0, message.reason or ""
+
+
+class Code:
+    """What actors are made of, and what those were told that pull."""
+
+    def __init__(self) -> None:
+        self.heard: dict[int, list[Notice]] = {}
+
+    def function(self, code: str) -> Callable[[iris.Mailbox], None]:
+        """A pull function: writes down what it is told, and returns when it is given new code."""
+
+        def function(mailbox: iris.Mailbox) -> None:
+            while (message := mailbox.recv()) is not None:
+                if not self.goes_on(mailbox, message, code):
+                    return
+
+        return function
+
+    def function_later(self, code: str) -> Callable[[iris.AsyncMailbox], Any]:
+        """As `function`, for an event loop."""
+
+        async def function(mailbox: iris.AsyncMailbox) -> None:
+            while (message := await mailbox.recv()) is not None:
+                if not self.goes_on(mailbox, message, code):
+                    return
+
+        return function
+
+    def goes_on(
+        self, mailbox: iris.Mailbox | iris.AsyncMailbox, message: bytes | iris.SystemMessage, code: str
+    ) -> bool:
+        """What both do with a message: whether the function waits for the next one."""
+        if isinstance(message, iris.SystemMessage):
+            self.heard.setdefault(mailbox.pid, []).append(told_of(message))
+            return message.type_name != "HOT_SWAP"
+        if message == b"crash":
+            raise OnPurpose
+        mailbox.reply(message, code.encode())
+        return message != b"return"
+
+    def of(self, actor: Actor, code: str) -> Any:
+        """A handler or a function, whichever an actor is made of."""
+        if actor.kind == "pull":
+            return self.function_later(code) if actor.on_loop else self.function(code)
+        return answers_later(code) if actor.kind == "async" else answers(code)
