@@ -1,4 +1,4 @@
-// NodeRuntime: actors of one process on this JavaScript thread. index.d.ts documents every method.
+// NodeRuntime: actors of one process on this JavaScript thread. types/runtime.d.ts documents every method.
 'use strict'
 
 const args = require('./arguments.js')

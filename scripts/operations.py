@@ -12,7 +12,7 @@ AIM = ROOT / "docs" / "operations.md"
 
 HEAD = """# Operations
 
-<!-- written by `make generate` from python/iris and index.d.ts: do not edit -->
+<!-- written by `make generate` from python/iris and types/runtime.d.ts: do not edit -->
 
 What a runtime offers, by its name in Python and in Node. A dash: the language has no use for it, or another way
 (tests/node/faces.test.js says why). The Rust front is documented by `cargo doc -p iris-core`.
@@ -60,8 +60,8 @@ def arguments(args: ast.arguments) -> str:
 
 
 def node_operations() -> dict[str, str]:
-    """Name -> argument names of the methods of `NodeRuntime`, from index.d.ts; the first of several overloads."""
-    types = (ROOT / "index.d.ts").read_text()
+    """Name -> argument names of the methods of `NodeRuntime`, from its types; the first of several overloads."""
+    types = (ROOT / "types" / "runtime.d.ts").read_text()
     body = types[types.index("class NodeRuntime") :].split("\n}\n")[0]
     found: dict[str, str] = {}
     for match in re.finditer(r"^  (?!constructor)([a-z]\w*)(?:<[^>]*>)?\((.*?)\): ", body, re.M | re.S):

@@ -66,7 +66,7 @@ test('the codes of errors are those of the core', () => {
 })
 
 test('the types tell of every method, and of no other', () => {
-  const types = read('index.d.ts')
+  const types = read('types/runtime.d.ts')
   const body = types.slice(types.indexOf('class NodeRuntime')).split('\n}\n')[0]
   const told = [...body.matchAll(/^ {2}(?:readonly )?([a-z]\w*)(?:\(|:)/gm)].map((match) => match[1])
   expect([...new Set(told)].filter((name) => name !== 'constructor').sort()).toEqual(members())

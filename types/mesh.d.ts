@@ -1,0 +1,41 @@
+// Mesh: how a runtime is a node among others.
+
+/** How a runtime is a node: set by the first call that needs one, and the same from then on. */
+export interface NodeOptions {
+  /** The node's name, by which others know it again; without one it has a new name with every start. */
+  name?: string
+  /** Seconds that a connection, a look-up or a sign of life may take; 5 by default. */
+  timeout?: number
+  /** How often this node says that it lives; 1000 by default. One that is silent for three is gone. */
+  heartbeatMs?: number
+  /** The longest message that this node takes, in bytes; 1 MiB by default. */
+  payloadMax?: number
+  /** Bytes of messages from one node that may be under way or wait here; 16 MiB by default. */
+  window?: number
+  /**
+   * A directory with `ca.pem`, `NAME.pem` and `NAME.key`, as {@link devCerts} makes them: every connection is TLS, and both sides
+   * prove their names.
+   */
+  certificates?: string
+  /** Which peers may reach which names, as `{ 'web-*': ['mail', 'stats-*'] }`; without it each may reach all. */
+  allow?: Record<string, readonly string[]>
+  /** Use addresses that others can reach without TLS. */
+  insecure?: boolean
+}
+
+/** A look at a node. */
+export interface NodeInfo {
+  name: string
+  /** Where it listens. */
+  addresses: string[]
+  /** The names of the nodes it is connected with. */
+  nodes: string[]
+  /** Connections that were refused so far. */
+  refused: number
+}
+
+/**
+ * Writes certificates for development: an authority of one's own (`ca.pem`, `ca.key`), made where the directory has none, and
+ * `NAME.pem` and `NAME.key` for each node. Whoever can read `ca.key` can be any node. @throws `InvalidArgument`, `NotPermitted`
+ */
+export declare function devCerts(directory: string, names: string[]): void
