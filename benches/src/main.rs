@@ -6,10 +6,13 @@
 mod bare;
 mod fairness;
 mod memory;
+mod mesh;
 mod messages;
 mod report;
 mod timers;
 mod wait;
+
+use std::path::Path;
 
 use report::Scale;
 
@@ -19,11 +22,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// A group of figures: its name on the command line, and what measures it.
 type Group = (&'static str, fn(Scale));
 
-const GROUPS: [Group; 5] = [
+const GROUPS: [Group; 6] = [
     ("messages", messages::measure),
     ("memory", memory::measure),
     ("fairness", fairness::measure),
     ("timers", timers::measure),
+    ("mesh", mesh::measure),
     ("bare", bare::measure),
 ];
 
@@ -33,6 +37,11 @@ fn main() {
         && flag == memory::CHILD_FLAG
     {
         return memory::child(figure, count.parse().expect("a count of actors"));
+    }
+    if let [flag, certificates @ ..] = arguments.as_slice()
+        && flag == mesh::CHILD_FLAG
+    {
+        return mesh::child(certificates.first().map(Path::new));
     }
     let scale =
         if arguments.iter().any(|argument| argument == "--quick") { Scale::QUICK } else { Scale::FULL };
