@@ -38,6 +38,41 @@ const STATES = {
       rt.ask(rt.spawn(() => new Promise(() => {})), 'q', { timeout }).catch(given)
       rt.ask(rt.spawnWithMailbox((mailbox) => mailbox.selectiveRecv(() => false)), 'q', { timeout }).catch(given)
     }`,
+  // Without an end: a time-out that the main program waits with keeps the process as any timer does.
+  'waits of every kind': `
+    const given = (error) => void error
+    const full = rt.spawnBounded(() => new Promise(() => {}), 1, 1)
+    rt.setOverflowPolicy(full, 'block')
+    const observed = rt.spawnObservedHandler()
+    for (let index = 0; index < 100; index++) {
+      rt.join(full).catch(given)
+      rt.sendWhenRoom(full, 'x').catch(given)
+      rt.selectiveRecv(observed, () => false).catch(given)
+      rt.spawnWithMailbox((mailbox) => mailbox.recvMany(10, index % 2 === 0 ? null : 3600))
+    }`,
+  'virtual actors that come and go': `
+    const parent = rt.spawn(() => { for (let index = 0; index < 50; index++) rt.send(rt.spawnVirtual(() => {}, 1, 1), 'x') })
+    rt.sendInterval(parent, 1, 'more')
+    for (let index = 0; index < 1000; index++) rt.spawnVirtual(() => {})`,
+  'a node with peers': `
+    const given = (error) => void error
+    const other = new NodeRuntime({ logger: null })
+    other.unref()
+    other.register('silent', other.spawn(() => new Promise(() => {})))
+    other.register('echo', other.spawn((message) => message))
+    const address = other.listen('127.0.0.1:0')
+    rt.listen('127.0.0.1:0')
+    const observed = rt.spawnObservedHandler()
+    rt.resolveRemote(address, 'silent').then((pid) => {
+      if (pid === null || rt.closed) return
+      rt.link(observed, pid)
+      rt.ask(pid, 'q', { timeout: null }).catch(given)
+      rt.sendInterval(pid, 1, Buffer.alloc(1000))
+    }).catch(given)
+    const mute = require('node:net').createServer((socket) => socket.unref()).listen(0, '127.0.0.1', () => {
+      if (!rt.closed) rt.isNodeUp('127.0.0.1:' + mute.address().port).catch(given)
+    }).unref()
+    for (let index = 0; index < 10; index++) rt.monitorRemote(address, index + 1).catch(given)`,
   'async handlers that wait': `
     for (let index = 0; index < 1000; index++) rt.sendMany(rt.spawn(() => new Promise(() => {})), ['a', 'b'])`,
   'an endless restart': `
@@ -95,6 +130,22 @@ const ENDS = {
       const stay = setInterval(() => { if (rt.closed) clearInterval(stay) }, 1)`,
     code: 0,
   },
+  'SIGTERM that exits': {
+    script: `
+      process.once('SIGTERM', () => process.exit(5))
+      process.kill(process.pid, 'SIGTERM')
+      setInterval(() => {}, 1)`,
+    code: 5,
+  },
+  'an exit that nobody hears of': { script: `process.reallyExit(4)`, code: 4 },
+  'an exit listener that uses the runtime': {
+    script: `
+      process.on('exit', () => { rt.send(4711, 'x'); rt.close() })
+      process.exit(6)`,
+    code: 6,
+  },
+  'a close': { script: `rt.close()`, code: 0 },
+  'a close twice, and a shutdown': { script: `rt.close(); rt.close(); rt.shutdown(0.1)`, code: 0 },
   'an exception of the main program': { script: `throw new Error('of the user')`, code: 1, err: /Error: of the user/ },
   'a rejection of the main program': {
     script: `Promise.reject(new Error('of the user'))`,
@@ -152,14 +203,16 @@ test.each(Object.keys(STATES).map((name, index) => [name, index]))(
 )
 
 /** An exception within a handler is the actor's end, not the process's: only what ends a process from within. */
-const INSIDE = ['nothing is left to do', 'process.exit', 'SIGINT', 'SIGTERM', 'SIGTERM that shuts down']
+const INSIDE = Object.keys(ENDS).filter((name) => !name.endsWith('of the main program'))
+/** A runtime that is closed runs no handler. */
+const RUNNING = Object.keys(STATES).filter((name) => !/closed|shutdown/.test(name)).map((name) => STATES[name])
 
 test.each(INSIDE.map((name, index) => [name, index]))(
   'an end from within a handler that runs is clean and quick: %s',
   async (name, index) => {
     const bare = await bareMs()
     const times = []
-    const states = inTurn(Object.values(STATES).slice(0, 7), index * RUNS)
+    const states = inTurn(RUNNING, index * RUNS)
     await sideBySide(states, WIDTH, async (state) => times.push(await endOf(state, ENDS[name], 'inside')))
     quick(times, bare)
   },

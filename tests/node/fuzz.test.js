@@ -151,7 +151,7 @@ const GOOD = {
   unref: [],
 }
 
-/** Methods that end the runtime have a test of their own here, those that open ports in mesh.test.js. */
+/** Methods that end the runtime have a test of their own here, those that open ports in fuzz_mesh.test.js. */
 const ELSEWHERE = ['shutdown', 'close', 'constructor', 'closed']
 ELSEWHERE.push('listen', 'startMesh', 'resolveRemote', 'sendRemote', 'monitorRemote', 'isNodeUp', 'meshInfo')
 
