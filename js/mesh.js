@@ -97,6 +97,12 @@ const mesh = {
     return bytes.length > 0
   },
 
+  joinMesh(addresses) {
+    this[core].checkOpen()
+    if (!Array.isArray(addresses)) throw invalid(`addresses must be an array, not ${show(addresses)}`)
+    this[core].native.joinMesh(addresses.map((address) => textOf(address, 'an address')))
+  },
+
   monitorNodes(pid) {
     this[core].checkOpen()
     this[core].native.monitorNodes(pidOf(pid))

@@ -49,6 +49,7 @@ PARAMETERS = {
     "a": "int",
     "ActorRef.data": "_M",
     "addr": "str",
+    "addresses": "Sequence[str]",
     "allow": "dict[str, list[str]] | None",
     "b": "int",
     "backoff": "tuple[float, float]",
@@ -217,6 +218,7 @@ RESULTS = {
     "Runtime.monitor_remote": "int",
     "Runtime.is_node_up": "bool",
     "Runtime.mesh_info": "dict[str, Any] | None",
+    "Runtime.join_mesh": "None",
     "Runtime.monitor_nodes": "None",
     "Runtime.demonitor_nodes": "bool",
 }

@@ -204,6 +204,15 @@ export declare class NodeRuntime implements AsyncDisposable {
   /** Whether a node answers at this address. */
   isNodeUp(address: string): Promise<boolean>
   /**
+   * Joins other nodes, and all nodes that those have joined: each member is connected with each, also with those that come later.
+   * This node must listen, at an address that the others can dial.
+   *
+   * @param addresses `host:port` of some members, tried time and again, so that nodes may start in any order; a host may be a
+   * DNS name of many nodes. An empty array waits for others to come.
+   * @throws `InvalidArgument`, `NotPermitted` for an address that others can reach without TLS
+   */
+  joinMesh(addresses: readonly string[]): void
+  /**
    * Tells a pull or observed actor which other nodes are up, and of each that comes and goes from now on, by NODE_UP and
    * NODE_DOWN notices. @throws `NoProcess`, `WrongActorKind`
    */

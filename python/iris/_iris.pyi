@@ -1044,6 +1044,25 @@ class Runtime:
         (connections that were refused so far). `None` where the runtime is no node.
         """
 
+    def join_mesh(self, addresses: Sequence[str]) -> None:
+        """Join other nodes, and all nodes that those have joined: each member is connected with each, also with those that come
+        later. This node must listen, at an address that the others can dial.
+
+        Args:
+            addresses: `"host:port"` of some members, tried time and again, so that nodes may start in any order; a host may be a
+                DNS name of many nodes. An empty list waits for others to come.
+
+        Raises:
+            InvalidArgumentError: no such address, or a node that does not listen or has joined.
+            NotPermittedError: others can reach an address, and there is no TLS.
+
+        Example:
+            >>> import iris
+            >>> with iris.Runtime() as rt:
+            ...     address = rt.listen("127.0.0.1:0")
+            ...     rt.join_mesh(["localhost:9000", "localhost:9001"])
+        """
+
     def monitor_nodes(self, pid: int) -> None:
         """Tell an actor which other nodes are up, and of each that comes and goes from now on.
 

@@ -153,7 +153,7 @@ const GOOD = {
 
 /** Methods that end the runtime have a test of their own here, those that open ports in fuzz_mesh.test.js. */
 const ELSEWHERE = ['shutdown', 'close', 'constructor', 'closed']
-ELSEWHERE.push('listen', 'startMesh', 'resolveRemote', 'sendRemote', 'monitorRemote', 'isNodeUp', 'meshInfo')
+ELSEWHERE.push('listen', 'startMesh', 'joinMesh', 'resolveRemote', 'sendRemote', 'monitorRemote', 'isNodeUp', 'meshInfo')
 
 const PIDS = ['push', 'async', 'pull', 'observed', 'bounded', 'virtual', 'supervisor', 'root', 'dead', 'foreign'].map(pid)
 

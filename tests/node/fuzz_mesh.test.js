@@ -15,6 +15,7 @@ const GOOD = {
   sendRemote: ({ address, proxy }) => [address, proxy, 'data'],
   monitorRemote: ({ address, proxy }) => [address, proxy],
   isNodeUp: ({ address }) => [address],
+  joinMesh: ({ address }) => [[address]],
   monitorNodes: ({ observed }) => [observed],
   demonitorNodes: ({ observed }) => [observed],
   meshInfo: () => [],

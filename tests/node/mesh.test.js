@@ -116,6 +116,23 @@ test('a factory links again when the node returns', async () => {
   expect(String(await rt.ask(rt.childPids()[0], 'again'))).toBe('again')
 })
 
+test('members find each other', async () => {
+  const rt = open()
+  const address = rt.listen('127.0.0.1:0', { name: 'first', heartbeatMs: 200 })
+  rt.joinMesh([])
+  for (const [, language] of LANGUAGES) await start(language, '127.0.0.1:0', '', address)
+  await eventually(() => rt.meshInfo().nodes.length === 2, 'both have joined')
+  const late = open()
+  expect(() => late.joinMesh([address])).toThrow(expect.objectContaining({ code: 'InvalidArgument' }))
+  late.listen('127.0.0.1:0', { name: 'late', heartbeatMs: 200 })
+  for (const wrong of [address, [1], ['nowhere']]) {
+    expect(() => late.joinMesh(wrong)).toThrow(expect.objectContaining({ code: 'InvalidArgument' }))
+  }
+  expect(() => late.joinMesh(['192.0.2.1:9000'])).toThrow(expect.objectContaining({ code: 'NotPermitted' }))
+  late.joinMesh([address])
+  await eventually(() => late.meshInfo().nodes.length === 3, 'one that comes later finds all')
+})
+
 test.each(LANGUAGES)('nodes that come and go are told: %s', async (_, language) => {
   const { child, address } = await start(language)
   const rt = open()

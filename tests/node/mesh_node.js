@@ -16,7 +16,9 @@ const count = (message) => {
 rt.register('echo', rt.spawn((message) => message))
 rt.register('fragile', rt.spawn(fragile))
 rt.register('count', rt.spawn(count))
-const [, , address = '127.0.0.1:0', certificates] = process.argv
-const name = certificates === undefined ? undefined : 'node'
+const [, , address = '127.0.0.1:0', directory, ...members] = process.argv
+const certificates = directory || undefined
+const name = certificates && 'node'
 console.log(rt.listen(address, { name, heartbeatMs: 500, certificates }))
+if (members.length > 0) rt.joinMesh(members)
 process.stdin.resume().on('end', () => rt.close())

@@ -8,7 +8,7 @@ import iris
 def main() -> None:
     """Serve an echo, an actor that crashes when told so, and one that counts, until standard input ends."""
     address = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:0"
-    certificates = sys.argv[2] if len(sys.argv) > 2 else None
+    certificates = (sys.argv[2] or None) if len(sys.argv) > 2 else None
     rt = iris.Runtime()
     got: list[bytes] = []
 
@@ -27,6 +27,8 @@ def main() -> None:
     rt.register("count", rt.spawn(count))
     name = "node" if certificates else None
     print(rt.listen(address, name=name, heartbeat_ms=500, certificates=certificates), flush=True)
+    if members := sys.argv[3:]:
+        rt.join_mesh(members)
     sys.stdin.read()
     rt.close()
 

@@ -257,3 +257,31 @@ def test_nodes_that_come_and_go_are_told(rt: iris.Runtime, start: Start, command
     assert not rt.demonitor_nodes(watcher)
     with pytest.raises(iris.WrongActorKindError):
         rt.monitor_nodes(rt.spawn(bytes.upper))
+
+
+def test_members_find_each_other(rt: iris.Runtime, start: Start) -> None:
+    address = rt.listen("127.0.0.1:0", name="first", heartbeat_ms=200)
+    rt.join_mesh([])
+    for command in (PYTHON, NODE):
+        start(command, "127.0.0.1:0", "", address)
+
+    def members(node: iris.Runtime) -> int:
+        info = node.mesh_info()
+        assert info is not None
+        return len(info["nodes"])
+
+    eventually(lambda: members(rt) == 2, "both have joined")
+    with iris.Runtime() as late:
+        late.listen("127.0.0.1:0", name="late", heartbeat_ms=200)
+        late.join_mesh([address])
+        eventually(lambda: members(late) == 3, "one that comes later finds all")
+        with pytest.raises(iris.InvalidArgumentError, match="joined already"):
+            late.join_mesh([address])
+    with iris.Runtime() as other:
+        with pytest.raises(iris.InvalidArgumentError, match="must listen"):
+            other.join_mesh([address])
+        other.listen("127.0.0.1:0")
+        with pytest.raises(iris.InvalidArgumentError, match="host:port"):
+            other.join_mesh(["nowhere"])
+        with pytest.raises(PermissionError):
+            other.join_mesh(["192.0.2.1:9000"])

@@ -12,15 +12,18 @@ mod connection;
 mod corpus_tests;
 mod credit;
 mod frame;
+mod gossip;
 mod held;
 mod hello;
 mod liveness;
 mod malformed;
+mod members;
 mod node;
 mod obey;
 mod old;
 mod options;
 mod outbox;
+mod peer;
 mod registry;
 mod stream;
 mod tie;
@@ -143,11 +146,30 @@ impl Runtime {
         self.start(done, |node| node.check(address));
     }
 
+    /// Joins the nodes found at these addresses, `host:port`, and all nodes that those have joined: each member is
+    /// connected with each, also with those that come later. A host may be a DNS name of many nodes. The nodes of a mesh
+    /// may start in any order; the addresses are tried time and again. This node must listen at an address that the others
+    /// can dial.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what is no address, for a node that does not listen, and for one that has joined; `NotPermitted`
+    /// for an address that others can reach without TLS; `RuntimeClosed`.
+    pub fn join_mesh(&self, addresses: &[String]) -> Result<()> {
+        self.shared().check_open()?;
+        let node =
+            self.attached().ok_or_else(|| Error::invalid("a node must listen before it joins others"))?;
+        node.join(addresses)
+    }
+
     /// A look at this node; `None` where the runtime is none.
     #[must_use]
     pub fn mesh_info(&self) -> Option<MeshInfo> {
+        self.attached().map(|node| node.info())
+    }
+
+    fn attached(&self) -> Option<Arc<Node>> {
         let attached: Arc<dyn Any + Send + Sync> = self.shared().attached.get()?.clone();
-        attached.downcast::<Node>().ok().map(|node| node.info())
+        attached.downcast::<Node>().ok()
     }
 
     fn node(&self) -> Result<Arc<Node>> {
@@ -162,8 +184,7 @@ impl Runtime {
             // Another thread may have been quicker; its node is taken then.
             let _ = attached.set(node);
         }
-        let found: Option<Arc<dyn Any + Send + Sync>> = attached.get().map(|node| Arc::clone(node) as _);
-        let node = found.and_then(|found| found.downcast::<Node>().ok()).expect("only nodes are attached");
+        let node = self.attached().expect("only nodes are attached");
         match options {
             Some(options) if options != node.options => {
                 Err(Error::invalid("this runtime is a node with other options already"))

@@ -150,6 +150,12 @@ impl Native {
         raw::pid_of(pid).is_some_and(|pid| self.state.runtime.send_remote(&address, pid, payload).is_ok())
     }
 
+    /// Joins other nodes.
+    #[napi]
+    pub fn join_mesh(&self, addresses: Vec<String>) -> Result<()> {
+        self.state.check(self.state.runtime.join_mesh(&addresses))
+    }
+
     /// Tells an actor of nodes.
     #[napi]
     pub fn monitor_nodes(&self, listener: f64) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Calls: what a node does to reach an address: one dial at a time for each, shared by all who want it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::connection::Connection;
+use super::frame::Frame;
 use super::node::{Met, Node};
 use crate::counters::Dropped;
 use crate::error::{Error, ErrorKind, Result};
@@ -140,6 +142,21 @@ impl Node {
             connection.proxy(target)
         })
         .await
+    }
+
+    /// Tells another node what this one knows of the members of the mesh.
+    pub(crate) fn say_gossip(self: &Arc<Self>, from: SocketAddr, to: SocketAddr, message: Vec<u8>) {
+        let (node, from, address) = (Arc::clone(self), from.to_string(), to.to_string());
+        self.handle.spawn(async move {
+            match node.connect(&address).await {
+                Ok(connection) => {
+                    connection.outbox.signal(&Frame::Gossip { from: &from, message: &message });
+                }
+                Err(error) => {
+                    tracing::debug!(node = %node.name, address, %error, "a member cannot be reached");
+                }
+            }
+        });
     }
 
     async fn in_time<T>(&self, address: &str, step: impl Future<Output = Result<T>>) -> Result<T> {

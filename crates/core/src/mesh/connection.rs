@@ -9,24 +9,24 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use crate::sync::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::allow::{self, names_for};
 use super::frame::Frame;
+use super::gossip::Heard;
 use super::held::Ledger;
 use super::hello::Hello;
 use super::obey::addressee;
-use super::options::{ASKS_MAX, MeshOptions, PROXIES_MAX};
-use super::outbox::{Outbox, Refused};
+use super::options::{MeshOptions, PROXIES_MAX};
+use super::outbox::Outbox;
 use crate::cell::{Cell, flag};
 use crate::counters::Dropped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::ExitReason;
-use crate::message::{Message, Reply, SystemKind, SystemMessage};
+use crate::message::{Reply, SystemKind, SystemMessage};
 use crate::pid::Pid;
-use crate::remote::{Peer, Remote};
+use crate::remote::Remote;
 use crate::runtime::Runtime;
-use crate::send::Refusal;
 use crate::shared::{Shared, WeakShared};
 
 /// Why a connection ended.
@@ -81,11 +81,11 @@ struct Proxies {
 }
 
 /// What a peer may reach where there are rules.
-struct Limits {
+pub(super) struct Limits {
     /// Patterns of names.
     names: Vec<String>,
     /// Actors that it found by such a name, and those of here that were linked with its own.
-    granted: Mutex<HashSet<Pid>>,
+    pub(super) granted: Mutex<HashSet<Pid>>,
 }
 
 /// See the module documentation.
@@ -98,22 +98,29 @@ pub(crate) struct Connection {
     pub(super) ledger: Arc<Ledger>,
     pub(super) payload_max: usize,
     pub(super) heartbeat: std::time::Duration,
-    asks: Mutex<HashMap<u64, Reply>>,
+    pub(super) asks: Mutex<HashMap<u64, Reply>>,
     pub(super) calls: Mutex<HashMap<u64, Call>>,
     proxies: Mutex<Proxies>,
     watched: Mutex<HashMap<Pid, Watched>>,
     /// What the peer may reach; `None`: everything.
-    limits: Option<Limits>,
+    pub(super) limits: Option<Limits>,
     /// When observed actors were told last that the peer lives.
     told_alive: Mutex<Option<Instant>>,
     /// Asks of the peer that actors of here have not answered.
     pub(super) answering: AtomicUsize,
     ids: AtomicU64,
+    /// Takes what the peer says of the members of the mesh.
+    pub(super) hears: mpsc::Sender<Heard>,
     this: Weak<Self>,
 }
 
 impl Connection {
-    pub(crate) fn new(shared: WeakShared, options: &MeshOptions, hello: Hello) -> Arc<Self> {
+    pub(crate) fn new(
+        shared: WeakShared,
+        options: &MeshOptions,
+        hello: Hello,
+        hears: mpsc::Sender<Heard>,
+    ) -> Arc<Self> {
         let window = u64::from(hello.window).clamp(1, options.window as u64);
         let outbox = Outbox::new(window, hello.payload_max as usize);
         let ledger = Ledger::new(options.window as u64, Arc::clone(outbox.bell()));
@@ -136,11 +143,12 @@ impl Connection {
             told_alive: Mutex::default(),
             answering: AtomicUsize::new(0),
             ids: AtomicU64::new(1),
+            hears,
             this: this.clone(),
         })
     }
 
-    fn next_id(&self) -> u64 {
+    pub(super) fn next_id(&self) -> u64 {
         self.ids.fetch_add(1, Ordering::Relaxed)
     }
 
@@ -339,35 +347,6 @@ impl Connection {
 
     // Asks
 
-    fn ask(&self, target: Pid, message: Message, reply: Reply) -> Result<(), (Refusal, Message)> {
-        let timeout_ms = reply
-            .timeout()
-            .map_or(0, |timeout| u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1));
-        let id = self.next_id();
-        let refused = {
-            let mut asks = self.asks.lock();
-            if asks.len() >= ASKS_MAX {
-                let payload = message.into_payload();
-                return Err((Refusal::Full, Message::with_extra(payload, Some(reply), None)));
-            }
-            asks.insert(id, reply);
-            drop(asks);
-            let payload = message.payload().as_slice();
-            let frame = Frame::Ask { id, target: target.get(), timeout_ms, payload };
-            self.outbox.push(&frame, payload.len())
-        };
-        match refused {
-            Ok(()) => Ok(()),
-            Err(refused) => match self.take_ask(id) {
-                Some(reply) => {
-                    Err((refusal(refused), Message::with_extra(message.into_payload(), Some(reply), None)))
-                }
-                // The connection was lost meanwhile, and the ask failed with it.
-                None => Ok(()),
-            },
-        }
-    }
-
     pub(super) fn take_ask(&self, id: u64) -> Option<Reply> {
         self.asks.lock().remove(&id)
     }
@@ -452,47 +431,5 @@ struct Forget<'a> {
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
         self.connection.calls.lock().remove(&self.id);
-    }
-}
-
-fn refusal(refused: Refused) -> Refusal {
-    match refused {
-        Refused::Full => Refusal::Full,
-        Refused::TooLarge => Refusal::TooLarge,
-        Refused::Closed => Refusal::NoProcess,
-    }
-}
-
-impl Peer for Connection {
-    fn send(&self, target: Pid, mut message: Message) -> Result<(), (Refusal, Message)> {
-        if let Some(reply) = message.take_reply() {
-            return self.ask(target, message, reply);
-        }
-        let payload = message.payload().as_slice();
-        let frame = Frame::Send { target: target.get(), payload };
-        self.outbox.push(&frame, payload.len()).map_err(|refused| (refusal(refused), message))
-    }
-
-    fn wait_for_room(&self, timeout: std::time::Duration) -> bool {
-        self.outbox.wait_for_room(timeout)
-    }
-
-    fn when_room(&self, done: Box<dyn FnOnce() + Send>) {
-        self.outbox.when_room(done);
-    }
-
-    fn stop(&self, target: Pid) {
-        self.outbox.signal(&Frame::Stop { target: target.get() });
-    }
-
-    fn link(&self, target: Pid, local: Pid) {
-        if let Some(limits) = &self.limits {
-            limits.granted.lock().insert(local);
-        }
-        self.outbox.signal(&Frame::Link { yours: target.get(), mine: local.get() });
-    }
-
-    fn unlink(&self, target: Pid, local: Pid) {
-        self.outbox.signal(&Frame::Unlink { yours: target.get(), mine: local.get() });
     }
 }

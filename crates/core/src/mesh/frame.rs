@@ -11,6 +11,8 @@ use crate::exit::{ExitReason, Failure};
 
 /// Most bytes a frame has beside its payload; frames without one are no longer than this.
 pub(crate) const PLAIN_MAX: usize = 64 << 10;
+/// Longest gossip: a datagram of UDP, which chitchat fills, and an address.
+const GOSSIP_MAX: usize = PLAIN_MAX + 128;
 /// Kinds from here on may be skipped by who does not know them.
 const OPTIONAL: u8 = 0x80;
 
@@ -53,6 +55,8 @@ pub(crate) enum Frame<'a> {
     Unlink { yours: u64, mine: u64 },
     /// Stop your actor.
     Stop { target: u64 },
+    /// What I know of the members of the mesh, in the words of chitchat, and where I am dialled.
+    Gossip { from: &'a str, message: &'a [u8] },
     /// I close this connection, for this reason.
     Goodbye { message: &'a str },
     /// A frame of a later version.
@@ -75,6 +79,7 @@ mod kind {
     pub(super) const LINK: u8 = 0x34;
     pub(super) const UNLINK: u8 = 0x35;
     pub(super) const STOP: u8 = 0x36;
+    pub(super) const GOSSIP: u8 = 0x37;
     pub(super) const GOODBYE: u8 = 0x3f;
 }
 
@@ -93,7 +98,11 @@ pub(crate) fn split(bytes: &[u8], payload_max: usize) -> Result<Option<Split<'_>
     }
     let Some((&kind, _)) = rest.split_first() else { return Ok(None) };
     let carries = matches!(kind, kind::SEND | kind::ASK | kind::REPLY);
-    let limit = if carries { payload_max + 32 } else { PLAIN_MAX };
+    let limit = match kind {
+        _ if carries => payload_max + 32,
+        kind::GOSSIP => GOSSIP_MAX,
+        _ => PLAIN_MAX,
+    };
     if length > limit {
         return Err(Malformed::TooLong { length, limit });
     }
@@ -134,6 +143,7 @@ impl<'a> Frame<'a> {
             kind::LINK => Self::Link { yours: body.u64()?, mine: body.u64()? },
             kind::UNLINK => Self::Unlink { yours: body.u64()?, mine: body.u64()? },
             kind::STOP => Self::Stop { target: body.u64()? },
+            kind::GOSSIP => Self::Gossip { from: body.text(TEXT_MAX)?, message: body.counted()? },
             kind::GOODBYE => Self::Goodbye { message: body.text(TEXT_MAX)? },
             OPTIONAL.. => Self::Skipped,
             kind => return Err(Malformed::UnknownKind(kind)),
@@ -185,6 +195,12 @@ impl<'a> Frame<'a> {
             Self::Exit { pid, ref reason } => put_counted(out, kind::EXIT, |out| {
                 out.extend_from_slice(&pid.to_be_bytes());
                 put_reason(out, reason);
+            }),
+            Self::Gossip { from, message } => put_counted(out, kind::GOSSIP, |out| {
+                put_text(out, from, TEXT_MAX);
+                let length = u16::try_from(message.len()).expect("chitchat fills a datagram at most");
+                out.extend_from_slice(&length.to_be_bytes());
+                out.extend_from_slice(message);
             }),
             Self::Goodbye { message } => {
                 put_counted(out, kind::GOODBYE, |out| put_text(out, message, TEXT_MAX));
@@ -273,6 +289,11 @@ impl<'a> Reader<'a> {
         let (taken, rest) = self.rest.split_at_checked(length).ok_or(Malformed::Short { kind: self.kind })?;
         self.rest = rest;
         Ok(taken)
+    }
+
+    fn counted(&mut self) -> Result<&'a [u8], Malformed> {
+        let length = usize::from(self.u16()?);
+        self.bytes(length)
     }
 
     pub(crate) fn text(&mut self, most: usize) -> Result<&'a str, Malformed> {

@@ -53,6 +53,7 @@ fn golden() -> Vec<(&'static str, Frame<'static>)> {
             Frame::Unlink { yours: 0x0000_0100_0000_0007, mine: 0x0000_0100_0000_0008 },
         ),
         ("00000009 36 0000010000000007", Frame::Stop { target: 0x0000_0100_0000_0007 }),
+        ("0000000a 37 0003 683a31 0002 6869", Frame::Gossip { from: "h:1", message: b"hi" }),
         ("00000006 3f 0003 627965", Frame::Goodbye { message: "bye" }),
     ]
 }

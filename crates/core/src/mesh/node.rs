@@ -9,11 +9,12 @@ use std::time::{Duration, SystemTime};
 use crate::sync::{Condvar, Mutex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 
 use super::MeshInfo;
 use super::connection::{Connection, End};
+use super::gossip::{HEARD_MAX, Heard};
 use super::hello::{Handshake, Hello, PREAMBLE, Refusal, Refused, Spoken, VERSIONS};
 use super::malformed::Malformed;
 use super::old::OLD_PEERS_MAX;
@@ -38,7 +39,7 @@ pub(crate) struct Node {
     pub(crate) shared: WeakShared,
     pub(crate) options: MeshOptions,
     pub(crate) name: String,
-    incarnation: u64,
+    pub(super) incarnation: u64,
     tls: Option<Tls>,
     pub(super) registry: Mutex<Registry>,
     /// Told whenever a connection is made.
@@ -48,6 +49,9 @@ pub(crate) struct Node {
     running: Mutex<usize>,
     ended: Condvar,
     refused: AtomicU64,
+    /// What members say of each other, until this node joins them.
+    pub(super) heard: Mutex<Option<mpsc::Receiver<Heard>>>,
+    hears: mpsc::Sender<Heard>,
     old_peers: Arc<Semaphore>,
     threads: Mutex<Option<tokio::runtime::Runtime>>,
     pub(super) handle: Handle,
@@ -90,6 +94,7 @@ impl Node {
         let incarnation = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
         let name = options.name.clone().unwrap_or_else(|| format!("iris-{:016x}", random()));
         let handle = threads.handle().clone();
+        let (hears, heard) = mpsc::channel(HEARD_MAX);
         Ok(Arc::new_cyclic(|this| Self {
             shared,
             options,
@@ -102,6 +107,8 @@ impl Node {
             running: Mutex::new(0),
             ended: Condvar::new(),
             refused: AtomicU64::new(0),
+            heard: Mutex::new(Some(heard)),
+            hears,
             old_peers: Arc::new(Semaphore::new(OLD_PEERS_MAX)),
             threads: Mutex::new(Some(threads)),
             handle,
@@ -121,9 +128,14 @@ impl Node {
         }
     }
 
+    /// The address that others know this node by.
+    pub(super) fn dialled_at(&self) -> Option<SocketAddr> {
+        self.listeners.lock().first().map(|(address, _)| *address)
+    }
+
     /// What this node tells of itself, with its decision where it has made one.
     fn hello(&self, serial: u64) -> Handshake {
-        let address = self.listeners.lock().first().map(|(address, _)| address.to_string());
+        let address = self.dialled_at().map(|address| address.to_string());
         Handshake::Hello(Hello {
             versions: VERSIONS,
             name: self.name.clone(),
@@ -252,7 +264,7 @@ impl Node {
             Handshake::Refuse(_) => return Ok(Greeted::Refused),
             Handshake::Hello(_) => return Err(Malformed::Misplaced(1).into()),
         };
-        let connection = Connection::new(self.shared.clone(), &self.options, hello);
+        let connection = Connection::new(self.shared.clone(), &self.options, hello, self.hears.clone());
         let serial = if serial == 0 { decided } else { serial };
         let accepted = self.registry.lock().accepted(&self.name, &connection, serial);
         drop(promise);
@@ -327,7 +339,7 @@ impl Node {
         if hello.common_version().is_none() || hello.name.is_empty() {
             return Err(Malformed::Misplaced(1).into());
         }
-        let connection = Connection::new(self.shared.clone(), &self.options, hello);
+        let connection = Connection::new(self.shared.clone(), &self.options, hello, self.hears.clone());
         let dialled = self.registry.lock().dialled(&self.name, &connection);
         match dialled {
             Ok((serial, replaced)) => {

@@ -67,6 +67,12 @@ impl Connection {
                     self.end_proxy(shared, pid, reason);
                 }
             }
+            Frame::Gossip { from, message } => {
+                // What does not fit is said again.
+                if let Ok(from) = from.parse() {
+                    let _ = self.hears.try_send((from, message.to_vec()));
+                }
+            }
             Frame::Goodbye { message } => return Err(End::Goodbye(message.to_owned())),
             frame => self.obey_call(shared, &frame),
         }
