@@ -57,6 +57,13 @@ WORKLOADS = {
             (RATE, Figure("p50_us", "µs", False), Figure("p99_us", "µs", False)),
         ),
         Workload("W8b", "ask from outside, 1,000 in flight", 100_000, (RATE,)),
+        Workload("W9a", "64 bytes to another process", 1_000_000, (RATE,)),
+        Workload(
+            "W9b",
+            "ask another process, one after another",
+            10_000,
+            (RATE, Figure("p50_us", "µs", False), Figure("p99_us", "µs", False)),
+        ),
         Workload(
             "W10",
             "one actor flooded, 1,000 others: delay",
@@ -118,6 +125,11 @@ ERLANG = (
     "-noinput",
     "+P",
     "4000000",
+    # W9 needs two nodes: on addresses of their own, they find each other without a daemon.
+    "-start_epmd",
+    "false",
+    "-erl_epmd_port",
+    "43691",
     "-pa",
     str(BUILT / "erlang"),
     "-run",
@@ -291,3 +303,10 @@ SUBJECTS = (
         {"W1b": "takes 12 kB each", "W11": NO_SWAP, "W13": NO_RESTART},
     ),
 )
+
+# The two that are measured between processes; the other faces of Iris speak by the same connection.
+TWO_PROCESSES = {"iris-rust", "BEAM"}
+for subject in SUBJECTS:
+    if subject.name not in TWO_PROCESSES:
+        why = "measured in one process" if subject.role != "iris" else "the connection is that of iris-rust"
+        subject.left_out.update(W9a=why, W9b=why)

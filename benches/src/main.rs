@@ -8,6 +8,7 @@ mod fairness;
 mod memory;
 mod mesh;
 mod messages;
+mod pair;
 mod report;
 mod timers;
 mod wait;
@@ -39,9 +40,9 @@ fn main() {
         return memory::child(figure, count.parse().expect("a count of actors"));
     }
     if let [flag, certificates @ ..] = arguments.as_slice()
-        && flag == mesh::CHILD_FLAG
+        && flag == pair::CHILD_FLAG
     {
-        return mesh::child(certificates.first().map(Path::new));
+        return pair::child(certificates.first().map(Path::new));
     }
     let scale =
         if arguments.iter().any(|argument| argument == "--quick") { Scale::QUICK } else { Scale::FULL };

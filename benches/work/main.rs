@@ -6,8 +6,12 @@
 #[expect(unreachable_pub, reason = "in the peers' workspace it is a crate of its own")]
 mod harness;
 
+#[path = "../src/pair.rs"]
+mod pair;
+
 use std::future::Future;
 use std::marker::PhantomData;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -17,7 +21,7 @@ use iris_core::{
     SpawnOptions, SupervisorOptions,
 };
 
-use harness::measure::{Latch, Sample, rate};
+use harness::measure::{Latch, Sample, percentile, print, rate};
 use harness::workloads::{Crashing, crash_rounds};
 use harness::{BODY, Behaviour, Body, Next, System};
 
@@ -173,6 +177,24 @@ fn restarts(rounds: usize) -> Sample {
     )
 }
 
+/// W9b: asks of another process.
+fn remote_asks(count: usize) -> Sample {
+    let pair = pair::Pair::begin(None);
+    let took = pair::asks(&pair, count);
+    let sorted: Vec<u64> =
+        took.iter().map(|one| u64::try_from(one.as_nanos()).expect("a short time")).collect();
+    let rate = harness::measure::float(count) / took.iter().sum::<Duration>().as_secs_f64();
+    let micros = |percent| percentile(&sorted, percent).as_secs_f64() * 1e6;
+    vec![("rate", rate), ("p50_us", micros(50)), ("p99_us", micros(99))]
+}
+
 fn main() {
-    harness::main::<Iris>();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let count = || arguments[1].parse().expect("a count");
+    match arguments.first().map(String::as_str) {
+        Some(pair::CHILD_FLAG) => pair::child(arguments.get(1).map(Path::new)),
+        Some("W9a") => print(&rate(count(), pair::one_way(&pair::Pair::begin(None), count()))),
+        Some("W9b") => print(&remote_asks(count())),
+        _ => harness::main::<Iris>(),
+    }
 }

@@ -3,7 +3,7 @@
 %% `erl -noshell ... -run beam main W3 1000000` takes one sample and prints it as one line of JSON.
 -module(beam).
 -behaviour(supervisor).
--export([main/1, init/1, start_worker/1]).
+-export([main/1, init/1, start_worker/1, follow/1, counting_here/0]).
 
 -define(BODY, <<"0123456789abcdef">>).
 -define(DONE_WITHIN, 60000).
@@ -27,6 +27,8 @@ measure("W6", Count) -> rate(Count, laps(1000, Count div 1000));
 measure("W7", Count) -> skynet(Count);
 measure("W8a", Count) -> ask_sequential(Count);
 measure("W8b", Count) -> ask_in_flight(Count);
+measure("W9a", Count) -> other_node(fun(Actor) -> one_way(Actor, Count) end);
+measure("W9b", Count) -> other_node(fun(Actor) -> asks(Actor, Count) end);
 measure("W10", Count) -> fairness(Count);
 measure("W11", Count) -> hot_swaps(Count);
 measure("W12", Count) -> timers(Count);
@@ -174,8 +176,9 @@ ask(Actor, Body) ->
         {'DOWN', Ref, process, _, _} -> error(down)
     end.
 
-ask_sequential(Count) ->
-    Actor = spawn(fun idle/0),
+ask_sequential(Count) -> asks(spawn(fun idle/0), Count).
+
+asks(Actor, Count) ->
     times(Count div 10, fun() -> ask(Actor, ?BODY) end),
     Start = now_ns(),
     Each = [asked_ns(Actor) || _ <- lists:seq(1, Count)],
@@ -367,3 +370,56 @@ worker_now() ->
         undefined -> error(down);
         Worker -> Worker
     end.
+
+%% Two processes of the system: distributed Erlang on two addresses of loopback.
+
+-define(HERE, 'beam@127.0.0.1').
+-define(THERE, 'beam@127.0.0.2').
+
+other_node(Measure) ->
+    application:set_env(kernel, inet_dist_use_interface, {127, 0, 0, 1}),
+    {ok, _} = net_kernel:start([?HERE, longnames]),
+    erlang:set_cookie(beam),
+    Path = filename:dirname(code:which(?MODULE)),
+    Args = ["-noshell", "-noinput", "-start_epmd", "false", "-erl_epmd_port", "43691", "-pa", Path,
+            "-name", atom_to_list(?THERE), "-setcookie", "beam",
+            "-kernel", "inet_dist_use_interface", "{127,0,0,2}", "-run", "beam", "follow", atom_to_list(?HERE)],
+    open_port({spawn_executable, os:find_executable("erl")}, [{args, Args}]),
+    connect(erlang:monotonic_time(millisecond) + ?DONE_WITHIN),
+    Actor = spawn(?THERE, ?MODULE, counting_here, []),
+    Sample = Measure(Actor),
+    rpc:call(?THERE, erlang, halt, [0, [{flush, false}]]),
+    Sample.
+
+connect(Deadline) ->
+    case {net_adm:ping(?THERE), erlang:monotonic_time(millisecond) > Deadline} of
+        {pong, _} -> ok;
+        {pang, true} -> error(no_other_node);
+        {pang, false} -> timer:sleep(20), connect(Deadline)
+    end.
+
+%% The other node ends with the one that began it, however that ends.
+follow([Node]) ->
+    ok = net_kernel:monitor_nodes(true),
+    First = list_to_atom(Node),
+    receive {nodedown, First} -> erlang:halt(0)
+    after ?DONE_WITHIN -> erlang:halt(1)
+    end.
+
+counting_here() ->
+    process_flag(message_queue_data, off_heap),
+    counting_here(0).
+
+counting_here(Count) ->
+    receive
+        {ask, From, Ref, how_many} -> From ! {Ref, Count}, counting_here(Count);
+        {ask, From, Ref, Body} -> From ! {Ref, Body}, counting_here(Count);
+        _ -> counting_here(Count + 1)
+    end.
+
+one_way(Actor, Count) ->
+    Body = binary:copy(<<"x">>, 64),
+    Start = now_ns(),
+    times(Count, fun() -> Actor ! Body end),
+    Count = ask(Actor, how_many),
+    rate(Count, Start).
