@@ -28,7 +28,7 @@ FACE_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.ty
 	index.js index.mjs index.d.ts $(wildcard types/*.d.ts) package.json README.md
 RUFF_PATHS := $(wildcard python tests scripts benches examples)
 
-.PHONY: help setup build generate fmt lint types test docs demo bench bench-gate bench-peers bench-report dist deep loom shuttle memcheck fuzz netem ci
+.PHONY: help setup build generate fmt lint types test versions docs demo bench bench-gate bench-peers bench-report dist deep loom shuttle memcheck fuzz netem ci
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,13 @@ test: setup build ## run the suites: Rust, Node, Python
 	node_modules/.bin/jest
 	$(BIN)/pytest --quiet tests
 
+versions: setup build ## run the Python suite on 3.12 and 3.13, in development mode and with both extremes of the switch interval; 25 minutes
+	PYTHONDEVMODE=1 $(BIN)/pytest --quiet tests/python
+	IRIS_SWITCH_INTERVAL=1e-6 $(BIN)/pytest --quiet tests/python
+	IRIS_SWITCH_INTERVAL=1.0 $(BIN)/pytest --quiet tests/python
+	bash scripts/versions.sh 3.12
+	bash scripts/versions.sh 3.13
+
 docs: build ## build the Rust docs without a warning, and run the examples of README and docs/
 	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps --quiet -p iris-core
 	$(PY) scripts/doc_examples.py README.md docs
@@ -95,6 +102,7 @@ deep: setup build loom shuttle ## the long tests: every interleaving, many more 
 		node_modules/.bin/jest --silent; \
 		$(BIN)/pytest --quiet tests/python; \
 	done
+	$(MAKE) versions
 	$(PY) tests/soak/soak.py --seconds $(SOAK_SECONDS)
 	node tests/soak/soak.mjs --seconds $(SOAK_SECONDS)
 	IRIS_MODEL_STEPS=100000 node_modules/.bin/jest model # 2 minutes
@@ -123,9 +131,11 @@ MEMCHECK := valgrind --quiet --fair-sched=yes --error-exitcode=9 \
 # A shutdown's grace is shorter than what valgrind takes for a turn.
 MEMCHECK_SKIPS := --skip a_closing_thread_restarts_nobody
 
-memcheck: ## run suites of core under valgrind: no bad access, no leak; 5 minutes
+memcheck: setup build ## run suites of core, and the Python extension, under valgrind: no bad access, no leak; 6 minutes
 	RUST_BACKTRACE=0 cargo test $(CARGO_FLAGS) --config "target.'cfg(unix)'.runner = '$(MEMCHECK)'" -p iris-core --quiet \
 		$(addprefix --test ,$(MEMCHECKED)) -- --test-threads=1 $(MEMCHECK_SKIPS)
+	# What CPython reads of its stack without having written it is its own affair, and says nothing of the extension.
+	PYTHONMALLOC=malloc $(MEMCHECK) --undef-value-errors=no $(PY) tests/python/memchecked.py
 
 FUZZED := frame hello v1
 FUZZ := PATH="$(CURDIR)/target/tools/bin:$$PATH" CARGO_TARGET_DIR=$(CURDIR)/target/fuzz cargo +nightly fuzz

@@ -62,8 +62,8 @@ class Peer:
 
     def kill(self) -> None:
         """SIGKILL: it has no time for a farewell."""
-        self.process.kill()
-        self.process.wait()
+        with self.process:
+            self.process.kill()
 
 
 def find(rt: iris.Runtime, peer: Peer) -> tuple[int, int]:

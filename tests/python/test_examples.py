@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import SLOW_CALLBACK
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LINES_MAX = 60
@@ -50,9 +51,11 @@ def test_examples_are_short_and_all_of_them_run() -> None:
 def play(path: str) -> subprocess.CompletedProcess[str]:
     """The second act of the demo, with what the search path of programs holds."""
     command = [sys.executable, str(EXAMPLES / "demo_mesh.py")]
-    return subprocess.run(
+    done = subprocess.run(
         command, capture_output=True, text=True, timeout=120, env=os.environ | {"PATH": path}, check=False
     )
+    done.stderr = SLOW_CALLBACK.sub("", done.stderr)
+    return done
 
 
 def test_the_demo_of_two_nodes_runs_to_its_end() -> None:

@@ -117,7 +117,7 @@ try:
     rt.ref(1)
 except iris.IrisError:
     pass
-used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+with open("/proc/self/statm") as file: used = int(file.read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 200_000, resource.RLIM_INFINITY))
 try:
     for _ in range(100):
