@@ -66,7 +66,7 @@ test: setup build ## run the suites: Rust, Node, Python
 versions: setup build ## run the Python suite on 3.12 and 3.13, in development mode and with both extremes of the switch interval; 25 minutes
 	PYTHONDEVMODE=1 $(BIN)/pytest --quiet tests/python
 	IRIS_SWITCH_INTERVAL=1e-6 $(BIN)/pytest --quiet tests/python
-	IRIS_SWITCH_INTERVAL=1.0 $(BIN)/pytest --quiet tests/python
+	IRIS_SWITCH_INTERVAL=1.0 IRIS_EXIT_RUNS=3 $(BIN)/pytest --quiet tests/python
 	bash scripts/versions.sh 3.12
 	bash scripts/versions.sh 3.13
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import iris
@@ -44,19 +45,22 @@ class Gate:
     def __init__(self) -> None:
         self.waits: asyncio.Future[None] | None = None
         self.released = False
+        self._deciding = threading.Lock()
 
     async def handle(self, message: bytes) -> None:
         """Wait for the release, once."""
-        if not self.released:
+        with self._deciding:
+            if self.released:
+                return
             self.waits = asyncio.get_running_loop().create_future()
-            await self.waits
+        await self.waits
 
     def release(self) -> None:
         """Let what waits go on."""
-        if self.waits and not self.released:
-            waits = self.waits
+        with self._deciding:
+            waits, self.released = None if self.released else self.waits, True
+        if waits:
             waits.get_loop().call_soon_threadsafe(lambda: waits.done() or waits.set_result(None))
-        self.released = True
 
 
 def told_of(message: iris.SystemMessage) -> Notice:
