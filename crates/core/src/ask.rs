@@ -1,5 +1,6 @@
 //! Ask: a message that is answered once, by its target, by its deadline, or by its target's end.
 
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use crate::error::Error;
@@ -14,7 +15,7 @@ pub type Completion = Box<dyn FnOnce(Result<Payload, Error>) + Send>;
 /// One ask under way: whoever completes it first decides the outcome; later answers are dropped.
 pub(crate) struct AskState {
     open: AtomicBool,
-    completion: Mutex<Option<Completion>>,
+    caller: Mutex<Caller>,
     /// The timer of its deadline; 0: none.
     timer: AtomicU64,
     /// How long the caller waits, from when it asked.
@@ -22,10 +23,20 @@ pub(crate) struct AskState {
     shared: WeakShared,
 }
 
+/// Who is told of the outcome. What a future waits for lies here, too, which spares it a place of its own.
+pub(crate) enum Caller {
+    Completion(Completion),
+    /// A future, with the waker of its last poll.
+    Future(Option<Waker>),
+    /// What a future has not taken yet.
+    Outcome(Result<Payload, Error>),
+    Gone,
+}
+
 impl AskState {
-    pub(crate) fn new(shared: WeakShared, timeout: Option<Duration>, completion: Completion) -> Self {
+    pub(crate) fn new(shared: WeakShared, timeout: Option<Duration>, caller: Caller) -> Self {
         let (open, timer) = (AtomicBool::new(true), AtomicU64::new(0));
-        Self { open, completion: Mutex::new(Some(completion)), timer, timeout, shared }
+        Self { open, caller: Mutex::new(caller), timer, timeout, shared }
     }
 
     pub(crate) fn timeout(&self) -> Option<Duration> {
@@ -36,17 +47,13 @@ impl AskState {
         self.timer.store(timer, Ordering::Relaxed);
     }
 
-    /// Closes it and gives the completion to whoever came first.
-    fn close(&self) -> Option<Completion> {
-        self.open.store(false, Ordering::Relaxed);
-        let completion = self.completion.lock().take()?;
+    fn cancel_timer(&self) {
         let timer = self.timer.load(Ordering::Relaxed);
         if timer != 0
             && let Some(shared) = self.shared.upgrade()
         {
             shared.timing.cancel(timer);
         }
-        Some(completion)
     }
 
     /// Whether nobody has completed it yet.
@@ -56,21 +63,52 @@ impl AskState {
 
     /// Completes it; false where somebody else did.
     pub(crate) fn complete(&self, outcome: Result<Payload, Error>) -> bool {
-        match self.close() {
-            Some(completion) => {
+        self.open.store(false, Ordering::Relaxed);
+        let mut caller = self.caller.lock();
+        match std::mem::replace(&mut *caller, Caller::Gone) {
+            Caller::Completion(completion) => {
+                drop(caller);
+                self.cancel_timer();
                 quietly("the completion of an ask", || completion(outcome));
                 true
             }
-            None => false,
+            Caller::Future(waker) => {
+                *caller = Caller::Outcome(outcome);
+                drop(caller);
+                self.cancel_timer();
+                quietly("the wake of an ask", || waker.into_iter().for_each(Waker::wake));
+                true
+            }
+            before => {
+                *caller = before;
+                drop(caller);
+                false
+            }
         }
     }
 
     /// Ends it without an outcome: the caller went away.
     pub(crate) fn cancel(&self) -> bool {
-        let completion = self.close();
-        let open = completion.is_some();
-        quietly("the drop of an ask", || drop(completion));
-        open
+        self.open.store(false, Ordering::Relaxed);
+        let caller = std::mem::replace(&mut *self.caller.lock(), Caller::Gone);
+        let waited = matches!(caller, Caller::Completion(_) | Caller::Future(_));
+        if waited {
+            self.cancel_timer();
+        }
+        quietly("the drop of an ask", || drop(caller));
+        waited
+    }
+
+    /// Takes the outcome that a future waits for, or has it woken when that is there.
+    pub(crate) fn poll(&self, waker: &Waker) -> Poll<Result<Payload, Error>> {
+        let mut caller = self.caller.lock();
+        match std::mem::replace(&mut *caller, Caller::Gone) {
+            Caller::Outcome(outcome) => return Poll::Ready(outcome),
+            Caller::Future(Some(kept)) if kept.will_wake(waker) => *caller = Caller::Future(Some(kept)),
+            Caller::Future(_) => *caller = Caller::Future(Some(waker.clone())),
+            before => *caller = before,
+        }
+        Poll::Pending
     }
 }
 

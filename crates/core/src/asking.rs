@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ask::{AskState, Completion};
+use crate::ask::{AskState, Caller, Completion};
 use crate::context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, Reply};
@@ -59,7 +59,17 @@ impl Runtime {
         options: AskOptions,
         completion: Completion,
     ) -> AskHandle {
-        let state = Arc::new(AskState::new(self.shared().weak(), options.timeout, completion));
+        AskHandle { state: self.begin_ask(pid, payload, options, Caller::Completion(completion)) }
+    }
+
+    pub(crate) fn begin_ask(
+        &self,
+        pid: Pid,
+        payload: Payload,
+        options: AskOptions,
+        caller: Caller,
+    ) -> Arc<AskState> {
+        let state = Arc::new(AskState::new(self.shared().weak(), options.timeout, caller));
         if let Some(timeout) = options.timeout {
             self.shared().timing.end_ask(self.shared(), &state, pid, timeout);
         }
@@ -82,7 +92,7 @@ impl Runtime {
             state.complete(Err(error));
             drop(message.take_reply());
         }
-        AskHandle { state }
+        state
     }
 
     /// Asks and blocks this thread until the answer is there.

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::time::Duration;
 
-use crate::asking::{AskHandle, AskOptions};
+use crate::ask::{AskState, Caller};
+use crate::asking::AskOptions;
 use crate::behaviour::{Behaviour, Flow};
 use crate::context::{Context, Suspension};
 use crate::details::Signal;
@@ -142,58 +143,33 @@ impl Runtime {
     /// Asks; the future is the answer. Dropped before that, the ask is given up. The message is sent at once, not at the
     /// first poll.
     pub fn ask(&self, pid: Pid, payload: Payload, timeout: Option<Duration>) -> Ask {
-        let slot = Arc::new(Mutex::new(Slot { outcome: None, waker: None }));
-        let answered = Arc::clone(&slot);
-        let completion = Box::new(move |outcome| {
-            let waker = {
-                let mut slot = answered.lock();
-                slot.outcome = Some(outcome);
-                slot.waker.take()
-            };
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        });
-        let handle = self.ask_with(pid, payload, AskOptions { timeout, context: None }, completion);
-        Ask { slot, handle }
+        let options = AskOptions { timeout, context: None };
+        Ask { state: self.begin_ask(pid, payload, options, Caller::Future(None)) }
     }
-}
-
-struct Slot {
-    outcome: Option<Result<Payload, Error>>,
-    waker: Option<Waker>,
 }
 
 /// An ask that can be awaited; see [`Runtime::ask`].
 #[must_use = "an ask that is dropped is given up"]
 pub struct Ask {
-    slot: Arc<Mutex<Slot>>,
-    handle: AskHandle,
+    state: Arc<AskState>,
 }
 
 impl Future for Ask {
     type Output = Result<Payload, Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let mut slot = self.slot.lock();
-        match slot.outcome.take() {
-            Some(outcome) => Poll::Ready(outcome),
-            None => {
-                slot.waker = Some(context.waker().clone());
-                Poll::Pending
-            }
-        }
+        self.state.poll(context.waker())
     }
 }
 
 impl Drop for Ask {
     fn drop(&mut self) {
-        self.handle.cancel();
+        self.state.cancel();
     }
 }
 
 impl std::fmt::Debug for Ask {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ask").field("handle", &self.handle).finish_non_exhaustive()
+        f.debug_struct("Ask").field("state", &self.state).finish_non_exhaustive()
     }
 }
