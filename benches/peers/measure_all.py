@@ -118,6 +118,12 @@ def shown(workload: Workload, sample: Line) -> str:
 
 def main(arguments: list[str]) -> int:
     """Install, measure, keep; 1 where a sample failed."""
+    if {"-h", "--help"} & set(arguments):
+        print(__doc__)
+        return 0
+    unknown = {argument for argument in arguments if argument.startswith("-")} - {"--quick", "--fresh"}
+    if unknown:
+        raise SystemExit(f"no option is called {', '.join(sorted(unknown))}; --help says which there are")
     quick = "--quick" in arguments
     names = {argument for argument in arguments if not argument.startswith("--")}
     unknown = names - set(WORKLOADS) - {subject.name for subject in SUBJECTS}

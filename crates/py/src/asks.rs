@@ -8,12 +8,13 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyType};
+use pyo3::types::{PyBytes, PyType};
 
 use crate::carried;
 use crate::errors::{raise, raise_kind};
 use crate::eventloop::LoopLane;
 use crate::help::Helper;
+use crate::interpreter;
 use crate::numbers::seconds_or_none;
 use crate::payload;
 use crate::pid::PidArgument;
@@ -125,9 +126,7 @@ pub(crate) fn ask<'py>(
 fn new_future<'py>(py: Python<'py>, lane: &LoopLane) -> PyResult<(Bound<'py, PyAny>, Py<PyAny>)> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let class = CLASS.import(py, "iris._ask", "AskFuture")?;
-    let keywords = PyDict::new(py);
-    keywords.set_item(intern!(py, "loop"), lane.event_loop(py))?;
-    let future = class.call((), Some(&keywords))?;
+    let future = interpreter::call_named(class, intern!(py, "loop"), lane.event_loop(py))?;
     let answered = future.clone().unbind();
     Ok((future, answered))
 }

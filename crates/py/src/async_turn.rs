@@ -6,11 +6,12 @@ use iris_core::sync::Mutex;
 use iris_core::{Context, ExitReason, Flow, Reply, Suspension};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::PyTuple;
 
 use crate::behaviour;
 use crate::carried::Carried;
 use crate::eventloop::{Job, LoopLane};
+use crate::interpreter;
 use crate::pull_async::task_reason;
 use crate::shared::Shared;
 
@@ -60,20 +61,23 @@ fn make_task(
     slot: &Mutex<TaskSlot>,
 ) -> PyResult<()> {
     let py = coroutine.py();
-    let keywords = PyDict::new(py);
-    if let Some(carried) = carried {
-        keywords.set_item(intern!(py, "context"), carried.0)?;
-    }
-    let create = intern!(py, "create_task");
-    let task = lane.event_loop(py).call_method(create, (coroutine,), Some(&keywords))?;
-    task.call_method1(intern!(py, "add_done_callback"), (end,))?;
+    let (event_loop, create) = (lane.event_loop(py), intern!(py, "create_task"));
+    let task = match carried {
+        None => interpreter::call_method(event_loop, create, &[coroutine])?,
+        Some(carried) => {
+            let names = PyTuple::new(py, [intern!(py, "context")])?;
+            let arguments = [coroutine, carried.0.bind(py)];
+            interpreter::call_method_with(event_loop, create, &arguments, Some(&names))?
+        }
+    };
+    interpreter::call_method(&task, intern!(py, "add_done_callback"), &[end.as_any()])?;
     let cancelled = {
         let mut slot = slot.lock();
         slot.task = Some(task.clone().unbind());
         slot.cancelled
     };
     if cancelled {
-        task.call_method0(intern!(py, "cancel"))?;
+        interpreter::call_method(&task, intern!(py, "cancel"), &[])?;
     }
     Ok(())
 }
@@ -88,7 +92,7 @@ fn cancel(slot: &Mutex<TaskSlot>, lane: &Arc<LoopLane>) {
     if let Some(task) = task {
         lane.post(Job::Call(Box::new(move |py| {
             // A task that is done already needs no cancel.
-            drop(task.call_method0(py, intern!(py, "cancel")));
+            drop(interpreter::call_method(task.bind(py), intern!(py, "cancel"), &[]));
         })));
     }
 }
@@ -108,7 +112,7 @@ impl TurnEnd {
         let reply = self.reply.lock().take();
         let flow = match task_reason(task, suspension.pid()) {
             ExitReason::Normal => {
-                if let Ok(result) = task.call_method0(intern!(py, "result")) {
+                if let Ok(result) = interpreter::call_method(task, intern!(py, "result"), &[]) {
                     behaviour::answer(&result, reply);
                 }
                 Flow::Continue

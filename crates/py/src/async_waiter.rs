@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 
 use crate::eventloop::{Job, LoopLane};
 use crate::inbox::Inbox;
+use crate::interpreter;
 use crate::shared::Shared;
 
 /// How an async pull actor is woken: through its loop, which resolves the future its task waits on.
@@ -93,7 +94,8 @@ impl AsyncWaiter {
             && matches!(is_pending(future.bind(py)), Ok(true))
         {
             // Of a closed loop nobody waits.
-            drop(future.call_method1(py, intern!(py, "set_result"), (py.None(),)));
+            let none = py.None().into_bound(py);
+            drop(interpreter::call_method(future.bind(py), intern!(py, "set_result"), &[&none]));
         }
     }
 }
@@ -113,5 +115,6 @@ pub(crate) fn stop(shared: &Shared, mailbox: PullMailbox) {
 }
 
 fn is_pending(future: &Bound<'_, PyAny>) -> PyResult<bool> {
-    Ok(!future.call_method0(intern!(future.py(), "done"))?.is_truthy()?)
+    let done = interpreter::call_method(future, intern!(future.py(), "done"), &[])?;
+    Ok(!interpreter::is_true(&done)?)
 }

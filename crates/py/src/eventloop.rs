@@ -111,7 +111,9 @@ impl LoopLane {
             let fd = crate::wakefd::WakeFd::new()?;
             let raw = fd.raw();
             let reader = Bound::new(py, Reader { lane: Arc::clone(self), disarmed: AtomicBool::new(false) })?;
-            let add = || self.event_loop.bind(py).call_method1(intern!(py, "add_reader"), (raw, &reader));
+            let number = raw.into_pyobject(py)?.into_any();
+            let arguments = [&number, reader.as_any()];
+            let add = || interpreter::call_method(self.event_loop(py), intern!(py, "add_reader"), &arguments);
             match carried::within(py, &self.context, add)? {
                 Ok(_) => {
                     self.waker.get_or_init(|| Waker::Fd(fd));
@@ -142,7 +144,7 @@ impl LoopLane {
             }
             let Some(soon) = lane.soon.get() else { return };
             let call = intern!(py, "call_soon_threadsafe");
-            if lane.event_loop.bind(py).call_method1(call, (soon,)).is_err() {
+            if interpreter::call_method(lane.event_loop(py), call, &[soon.bind(py)]).is_err() {
                 return lane.end();
             }
             if lane.shared.upgrade().is_none_or(|shared| shared.is_closed()) {
@@ -172,7 +174,7 @@ impl LoopLane {
 
     /// A new future of the loop.
     pub(crate) fn create_future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.create_future.bind(py).call0()
+        interpreter::call_empty(self.create_future.bind(py))
     }
 
     /// Whether this thread was the last to run the loop, as far as is known.
@@ -197,11 +199,8 @@ impl LoopLane {
     /// Whether the loop is this thread's: it runs here, or ran here last and rests.
     pub(crate) fn is_blocked_here(&self, py: Python<'_>) -> bool {
         self.runs_here(py)
-            || self
-                .event_loop
-                .bind(py)
-                .call_method0(intern!(py, "is_running"))
-                .and_then(|runs| runs.is_truthy())
+            || interpreter::call_method(self.event_loop(py), intern!(py, "is_running"), &[])
+                .and_then(|runs| interpreter::is_true(&runs))
                 .is_ok_and(|runs| !runs)
     }
 
@@ -268,7 +267,8 @@ impl LoopLane {
             return;
         }
         let Some(soon) = self.soon.get() else { return };
-        let called = carried::within(py, &self.context, || self.call_soon.bind(py).call1((soon,)));
+        let called =
+            carried::within(py, &self.context, || interpreter::call(self.call_soon.bind(py), soon.bind(py)));
         if !matches!(called, Ok(Ok(_))) {
             // The loop is closed; its reader's end moves the actors.
             self.soon_scheduled.store(false, Ordering::Release);
@@ -346,7 +346,9 @@ impl LoopLane {
                 let (lane, raw) = (Arc::clone(self), fd.raw());
                 self.post(Job::Call(Box::new(move |py| {
                     // A loop that is closed already has dropped it.
-                    drop(lane.event_loop(py).call_method1(intern!(py, "remove_reader"), (raw,)));
+                    let remove = intern!(py, "remove_reader");
+                    let Ok(raw) = raw.into_pyobject(py);
+                    drop(interpreter::call_method(lane.event_loop(py), remove, &[raw.as_any()]));
                 })));
             }
             Some(waker) => waker.signal(),
@@ -385,13 +387,20 @@ impl LoopLane {
 
 fn resolve(py: Python<'_>, future: &Py<PyAny>, outcome: Result<Payload, Error>) {
     let future = future.bind(py);
-    let done = future.call_method0(intern!(py, "done")).and_then(|done| done.is_truthy());
+    let done = interpreter::call_method(future, intern!(py, "done"), &[])
+        .and_then(|done| interpreter::is_true(&done));
     if !matches!(done, Ok(false)) {
         return;
     }
     let set = match outcome {
-        Ok(payload) => future.call_method1(intern!(py, "set_result"), (payload::into_python(py, payload),)),
-        Err(error) => future.call_method1(intern!(py, "set_exception"), (raise(error),)),
+        Ok(payload) => {
+            let answer = payload::into_python(py, payload).into_any();
+            interpreter::call_method(future, intern!(py, "set_result"), &[&answer])
+        }
+        Err(error) => {
+            let error = raise(error).into_value(py).into_bound(py).into_any();
+            interpreter::call_method(future, intern!(py, "set_exception"), &[&error])
+        }
     };
     // A future whose loop was closed meanwhile has nobody to tell.
     drop(set);

@@ -17,6 +17,7 @@ use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyString, PyTuple};
 
 static FORKS: AtomicU32 = AtomicU32::new(0);
 /// The thread that ends the process; 0 before.
@@ -228,14 +229,27 @@ pub(crate) fn call<'py>(
     // One free slot before the argument: bound methods put `self` there instead of copying the arguments.
     let arguments = [std::ptr::null_mut(), argument.as_ptr()];
     // SAFETY: one argument follows the free slot that the offset flag promises.
-    unsafe { vectorcall(callable, arguments.as_ptr().add(1), 1 | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET) }
+    unsafe { vectorcall(callable, arguments.as_ptr().add(1), 1 | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET, None) }
+}
+
+/// Calls user code with one argument that has a name, as [`call`] does.
+pub(crate) fn call_named<'py>(
+    callable: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+    argument: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let names = PyTuple::new(callable.py(), [name])?;
+    let arguments = [std::ptr::null_mut(), argument.as_ptr()];
+    let offset = ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
+    // SAFETY: no argument by place and one by name follow the free slot that the offset flag promises.
+    unsafe { vectorcall(callable, arguments.as_ptr().add(1), offset, Some(&names)) }
 }
 
 /// Calls user code without arguments, as [`call`] does.
 pub(crate) fn call_empty<'py>(callable: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let arguments: [*mut ffi::PyObject; 1] = [std::ptr::null_mut()];
     // SAFETY: no argument is promised.
-    unsafe { vectorcall(callable, arguments.as_ptr().add(1), ffi::PY_VECTORCALL_ARGUMENTS_OFFSET) }
+    unsafe { vectorcall(callable, arguments.as_ptr().add(1), ffi::PY_VECTORCALL_ARGUMENTS_OFFSET, None) }
 }
 
 #[inline]
@@ -243,15 +257,17 @@ unsafe fn vectorcall<'py>(
     callable: &Bound<'py, PyAny>,
     arguments: *const *mut ffi::PyObject,
     count: usize,
+    names: Option<&Bound<'py, PyTuple>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     // SAFETY: the same function, declared so that an unwind through it is defined. The compiler must not see which one
     // it is: it holds that functions declared `extern "C"` do not unwind, and would drop the guard.
     let function = std::hint::black_box(unsafe {
         std::mem::transmute::<unsafe extern "C" fn(_, _, _, _) -> _, Vectorcall>(ffi::PyObject_Vectorcall)
     });
+    let names = names.map_or(std::ptr::null_mut(), |names| names.as_ptr());
     let guard = HangOnUnwind;
     // SAFETY: the thread is attached, `callable` is alive, the caller vouches for the arguments.
-    let result = unsafe { function(callable.as_ptr(), arguments, count, std::ptr::null_mut()) };
+    let result = unsafe { function(callable.as_ptr(), arguments, count, names) };
     std::mem::forget(guard);
     // SAFETY: a new reference, or null with an exception set.
     unsafe { Bound::from_owned_ptr_or_err(callable.py(), result) }
@@ -265,7 +281,50 @@ pub(crate) fn call_two<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let arguments = [std::ptr::null_mut(), first.as_ptr(), second.as_ptr()];
     // SAFETY: two arguments follow the free slot that the offset flag promises.
-    unsafe { vectorcall(callable, arguments.as_ptr().add(1), 2 | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET) }
+    unsafe { vectorcall(callable, arguments.as_ptr().add(1), 2 | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET, None) }
+}
+
+/// Most arguments of a method that is called by [`call_method`].
+const ARGUMENTS_MAX: usize = 3;
+
+/// Calls a method, as [`call`] does. What a loop does for us is user code as well: it may be anybody's, and asyncio's own lets
+/// other threads in wherever it runs Python.
+pub(crate) fn call_method<'py>(
+    object: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+    arguments: &[&Bound<'py, PyAny>],
+) -> PyResult<Bound<'py, PyAny>> {
+    call_method_with(object, name, arguments, None)
+}
+
+/// As [`call_method`], where the last arguments have names.
+pub(crate) fn call_method_with<'py>(
+    object: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+    arguments: &[&Bound<'py, PyAny>],
+    names: Option<&Bound<'py, PyTuple>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    assert!(arguments.len() <= ARGUMENTS_MAX, "a call of ours has few arguments");
+    let mut all = [std::ptr::null_mut(); ARGUMENTS_MAX + 2];
+    all[1] = object.as_ptr();
+    for (place, argument) in all[2..].iter_mut().zip(arguments) {
+        *place = argument.as_ptr();
+    }
+    let named = names.map_or(0, |names| names.len());
+    let positional = (1 + arguments.len() - named) | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
+    let names = names.map_or(std::ptr::null_mut(), |names| names.as_ptr());
+    // SAFETY: as in `vectorcall`.
+    let function = std::hint::black_box(unsafe {
+        std::mem::transmute::<unsafe extern "C" fn(_, _, _, _) -> _, Vectorcall>(
+            ffi::PyObject_VectorcallMethod,
+        )
+    });
+    let guard = HangOnUnwind;
+    // SAFETY: attached; `self` and the arguments follow the free slot that the offset flag promises, and all are alive.
+    let result = unsafe { function(name.as_ptr(), all.as_ptr().add(1), positional, names) };
+    std::mem::forget(guard);
+    // SAFETY: a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(object.py(), result) }
 }
 
 /// Calls a function of the interpreter that takes an object and may run user code, as [`call`] does.

@@ -40,7 +40,8 @@ impl Loops {
             return Ok(lane);
         }
         shared.check_open()?;
-        let event_loop = py.import(intern!(py, "asyncio"))?.call_method0(intern!(py, "new_event_loop"))?;
+        let asyncio = py.import(intern!(py, "asyncio"))?;
+        let event_loop = interpreter::call_method(&asyncio, intern!(py, "new_event_loop"), &[])?;
         let lane = LoopLane::new(shared, &event_loop, 0)?;
         // Another thread may have made one while Python ran; the later one is closed unused.
         let before = {
@@ -52,7 +53,7 @@ impl Loops {
             before
         };
         if let Some(before) = before {
-            event_loop.call_method0(intern!(py, "close"))?;
+            interpreter::call_method(&event_loop, intern!(py, "close"), &[])?;
             return Ok(before);
         }
         self.add(&lane);
@@ -115,8 +116,9 @@ impl Loops {
             let that = Arc::clone(&lane);
             lane.post(Job::Call(Box::new(move |py| {
                 // A loop that is closed already needs no stop.
-                let module = py.import(intern!(py, "iris._loop"));
-                drop(module.and_then(|m| m.call_method1(intern!(py, "stop"), (that.event_loop(py),))));
+                if let Ok(module) = py.import(intern!(py, "iris._loop")) {
+                    drop(interpreter::call_method(&module, intern!(py, "stop"), &[that.event_loop(py)]));
+                }
             })));
         }
     }

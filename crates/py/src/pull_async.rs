@@ -11,7 +11,7 @@ use iris_core::{ErrorKind, ExitReason, Finish, Pid, PullMailbox, SpawnOptions};
 use pyo3::exceptions::PyStopIteration;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyFloat, PyList};
 
 use crate::async_waiter::{self, AsyncWaiter};
 use crate::behaviour::check_callable;
@@ -190,7 +190,10 @@ impl Receive {
             let left = deadline.saturating_duration_since(Instant::now()).as_secs_f64();
             let bell = Py::new(py, Bell { waiter: Arc::clone(&mailbox.waiter) })?;
             let event_loop = mailbox.waiter.lane.event_loop(py);
-            self.timer = Some(event_loop.call_method1(intern!(py, "call_later"), (left, bell))?.unbind());
+            let arguments = [PyFloat::new(py, left).into_any(), bell.into_bound(py).into_any()];
+            let call = intern!(py, "call_later");
+            let timer = interpreter::call_method(event_loop, call, &[&arguments[0], &arguments[1]])?;
+            self.timer = Some(timer.unbind());
         }
         future.setattr(intern!(py, "_asyncio_future_blocking"), true)?;
         Ok(Some(future))
@@ -198,7 +201,7 @@ impl Receive {
 
     fn end(&mut self, py: Python<'_>, outcome: Outcome<'_>) -> PyResult<PyErr> {
         if let Some(timer) = self.timer.take() {
-            timer.call_method0(py, intern!(py, "cancel"))?;
+            interpreter::call_method(timer.bind(py), intern!(py, "cancel"), &[])?;
         }
         let value = match (outcome, &self.want) {
             (Outcome::Value(value), _) => value,
@@ -250,7 +253,7 @@ impl Receive {
     /// The coroutine that waits is closed: nobody waits any more.
     fn close(&mut self, py: Python<'_>) -> PyResult<()> {
         for kept in [self.future.take(), self.timer.take()].into_iter().flatten() {
-            kept.call_method0(py, intern!(py, "cancel"))?;
+            interpreter::call_method(kept.bind(py), intern!(py, "cancel"), &[])?;
         }
         Ok(())
     }
@@ -296,11 +299,12 @@ impl TaskEnd {
 /// Why a task ended, as an exit reason: a cancelled one was asked to.
 pub(crate) fn task_reason(task: &Bound<'_, PyAny>, pid: Pid) -> ExitReason {
     let py = task.py();
-    let cancelled = task.call_method0(intern!(py, "cancelled")).and_then(|cancelled| cancelled.is_truthy());
+    let cancelled = interpreter::call_method(task, intern!(py, "cancelled"), &[])
+        .and_then(|cancelled| interpreter::is_true(&cancelled));
     if matches!(cancelled, Ok(true)) {
         return ExitReason::Killed;
     }
-    match task.call_method0(intern!(py, "exception")) {
+    match interpreter::call_method(task, intern!(py, "exception"), &[]) {
         Ok(error) if error.is_none() => ExitReason::Normal,
         Ok(error) => crash::reason(py, pid, &PyErr::from_value(error)),
         Err(error) => crash::reason(py, pid, &error),
@@ -372,9 +376,10 @@ impl PullTask {
         let function = self.function.lock().clone_ref(py);
         let coroutine = interpreter::call(function.bind(py), mailbox.as_any())?;
         let event_loop = mailbox.get().waiter.lane.event_loop(py);
-        let task = event_loop.call_method1(intern!(py, "create_task"), (coroutine,))?;
+        let task = interpreter::call_method(event_loop, intern!(py, "create_task"), &[&coroutine])?;
         let end = TaskEnd { actor: Arc::clone(self), mailbox: mailbox.clone().unbind() };
-        task.call_method1(intern!(py, "add_done_callback"), (Py::new(py, end)?,))?;
+        let end = Bound::new(py, end)?;
+        interpreter::call_method(&task, intern!(py, "add_done_callback"), &[end.as_any()])?;
         Ok(())
     }
 
@@ -406,8 +411,9 @@ impl PullTask {
                     }
                     waiter.keep(mailbox);
                     let decided = Decided { actor: Arc::clone(self), waiter: Arc::clone(waiter) };
-                    if let Ok(decided) = Py::new(py, decided) {
-                        drop(future.call_method1(intern!(py, "add_done_callback"), (decided,)));
+                    if let Ok(decided) = Bound::new(py, decided) {
+                        let add = intern!(py, "add_done_callback");
+                        drop(interpreter::call_method(&future, add, &[decided.as_any()]));
                     }
                     if waiter.lane.is_closed() {
                         waiter.abandon(&self.shared);
