@@ -63,7 +63,8 @@ def goals(figures: Figures) -> list[str]:
         ratio = goal.ratio(figures)
         met = "" if ratio is None else "yes" if ratio >= goal.floor else "**no**"
         rows.append(f"| {goal.text} | {goal.floor:g} | {times(ratio)} | {met} |")
-    return [*rows, ""]
+    why = "Why some are not met, with the profiles that show it, stands in [README.md](README.md#goals-that-are-not-met-and-why)."
+    return [*rows, "", why, ""]
 
 
 def row(figures: Figures, workload: Workload, figure: Figure, measured: Measured) -> str:
