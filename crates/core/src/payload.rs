@@ -21,7 +21,7 @@ pub const INLINE_MAX: usize = 32;
 //
 // An enum by hand, in whole words. The tag of an enum is a byte of its own, and a compiler that keeps it in a register
 // moves the bytes behind it in odd pieces: each of them is a load that overlaps the stores before it and must wait for
-// them. That was a quarter of the time of two actors that talk to each other.
+// them. `iris-bench ping_pong` took 1.3 times as long with it, as the best of five runs each, back to back.
 #[repr(C)]
 pub struct Payload {
     body: Body,

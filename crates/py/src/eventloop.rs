@@ -119,6 +119,7 @@ impl LoopLane {
                     self.waker.get_or_init(|| Waker::Fd(fd));
                     return Ok(());
                 }
+                // What asyncio raises on a loop that watches no file descriptors, such as Windows' default one.
                 Err(error) if error.is_instance_of::<PyNotImplementedError>(py) => reader.get().disarm(),
                 Err(error) => return Err(error),
             }
