@@ -1,13 +1,17 @@
 // Names: names, paths, links and monitors.
 'use strict'
 
-const { optionalPid, pidOf, textOf } = require('./arguments.js')
+const { optionalPid, optionsOf, pidOf, show, textOf } = require('./arguments.js')
 const { invalid } = require('./errors.js')
 const { core } = require('./key.js')
 
 const names = {
-  register(name, pid) {
-    this[core].native.register(textOf(name, 'name'), pidOf(pid))
+  register(name, pid, options) {
+    const { global = false } = optionsOf(options)
+    if (typeof global !== 'boolean') throw invalid(`global must be true or false, not ${show(global)}`)
+    const [wanted, owner] = [textOf(name, 'name'), pidOf(pid)]
+    if (global) this[core].native.registerGlobal(wanted, owner)
+    else this[core].native.register(wanted, owner)
   },
 
   unregister(name) {

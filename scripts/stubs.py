@@ -64,6 +64,7 @@ PARAMETERS = {
     "factory": "Callable[[], int]",
     "future": "Awaitable[None]",
     "gil_pool_size": "int",
+    "global_": "bool",
     "handler": "_Handler",
     "heartbeat_ms": "int | None",
     "id": "int",

@@ -34,6 +34,16 @@ export interface NodeInfo {
   refused: number
 }
 
+/** How a name is given. */
+export interface RegisterOptions {
+  /**
+   * Whether all members of the mesh find the actor by this name, with `whereis` and whatever takes a name. Of several that claim
+   * a name at once, who was first keeps it, and the others end with `NameConflict`. A name that an actor of a node has for
+   * itself hides the global one there. Default false.
+   */
+  global?: boolean
+}
+
 /**
  * Writes certificates for development: an authority of one's own (`ca.pem`, `ca.key`), made where the directory has none, and
  * `NAME.pem` and `NAME.key` for each node. Whoever can read `ca.key` can be any node. @throws `InvalidArgument`, `NotPermitted`

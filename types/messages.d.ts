@@ -34,7 +34,7 @@ export type Matcher = (message: Buffer | SystemMessage) => boolean
 export type OverflowPolicy = 'dropnew' | 'dropold' | 'block' | 'redirect' | 'spill'
 
 /** Why an actor ended. */
-export type ExitReason = 'Normal' | 'Killed' | 'Panic' | 'Crash'
+export type ExitReason = 'Normal' | 'Killed' | 'Panic' | 'Crash' | 'NodeDown' | 'NameConflict'
 
 /** What failed in an actor that crashed. */
 export interface FailureMetadata {

@@ -3,7 +3,7 @@
 import type { IrisError } from './errors.js'
 import type { ActorInfo, DroppedCounts, PathEntry, RuntimeStats, ShutdownReport } from './inspection.js'
 import type { Mailbox, MailboxHandler } from './mailbox.js'
-import type { NodeInfo, NodeOptions } from './mesh.js'
+import type { NodeInfo, NodeOptions, RegisterOptions } from './mesh.js'
 import type { AskOptions, Data, Handler, Matcher, ObservedMessage, OverflowPolicy, Pid, RoomOptions, SystemMessage, WaitOptions } from './messages.js'
 import type { ChildOptions, Strategy, SupervisorOptions } from './supervision.js'
 
@@ -153,7 +153,7 @@ export declare class NodeRuntime implements AsyncDisposable {
   // Names and paths: they go when their actor ends
 
   /** Gives an actor a name. @throws `NameTaken`, `NoProcess`, `InvalidArgument` */
-  register(name: string, pid: Pid): void
+  register(name: string, pid: Pid, options?: RegisterOptions): void
   /** Takes a name back; false: nobody had it. */
   unregister(name: string): boolean
   /** Who has the name. */

@@ -625,12 +625,18 @@ class Runtime:
             True only if it was still pending.
         """
 
-    def register(self, name: str, pid: int) -> None:
+    def register(self, name: str, pid: int, *, global_: bool = False) -> None:
         """Give a live actor a name. The name goes when the actor exits.
+
+        Args:
+            global_: whether all members of the mesh find the actor by this name, with `whereis` and whatever takes a name. Of
+                several that claim a name at once, who was first keeps it, and the others exit with `NameConflict`. A name that
+                an actor of a node has for itself hides the global one there.
 
         Raises:
             NameTakenError: another live actor has the name.
             NoProcessError: no such actor.
+            InvalidArgumentError: a global name, and the node has not joined a mesh.
         """
 
     def unregister(self, name: str) -> bool:

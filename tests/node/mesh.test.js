@@ -133,6 +133,24 @@ test('members find each other', async () => {
   await eventually(() => late.meshInfo().nodes.length === 3, 'one that comes later finds all')
 })
 
+test('a global name is found from every member', async () => {
+  const rt = open()
+  const address = rt.listen('127.0.0.1:0', { name: 'first', heartbeatMs: 200 })
+  const pid = rt.spawn((message) => message)
+  expect(() => rt.register('here', pid, { global: true })).toThrow(expect.objectContaining({ code: 'InvalidArgument' }))
+  expect(() => rt.register('here', pid, { global: 1 })).toThrow(expect.objectContaining({ code: 'InvalidArgument' }))
+  rt.joinMesh([])
+  rt.register('here', pid, { global: true })
+  for (const [name, language] of LANGUAGES) {
+    await start(language, '127.0.0.1:0', '', address)
+    await eventually(() => rt.whereis(name) !== null, `${name} is found`)
+    expect(String(await rt.ask(rt.whereis(name), 'hello'))).toBe('hello')
+    expect(() => rt.register(name, pid, { global: true })).toThrow(expect.objectContaining({ code: 'NameTaken' }))
+  }
+  for (const child of started) child.kill('SIGKILL')
+  await eventually(() => rt.whereis('python') === null && rt.whereis('node') === null, 'the names are free')
+})
+
 test.each(LANGUAGES)('nodes that come and go are told: %s', async (_, language) => {
   const { child, address } = await start(language)
   const rt = open()

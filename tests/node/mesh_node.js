@@ -20,5 +20,8 @@ const [, , address = '127.0.0.1:0', directory, ...members] = process.argv
 const certificates = directory || undefined
 const name = certificates && 'node'
 console.log(rt.listen(address, { name, heartbeatMs: 500, certificates }))
-if (members.length > 0) rt.joinMesh(members)
+if (members.length > 0) {
+  rt.joinMesh(members)
+  rt.register('node', rt.spawn((message) => message), { global: true })
+}
 process.stdin.resume().on('end', () => rt.close())

@@ -29,6 +29,7 @@ def main() -> None:
     print(rt.listen(address, name=name, heartbeat_ms=500, certificates=certificates), flush=True)
     if members := sys.argv[3:]:
         rt.join_mesh(members)
+        rt.register("python", rt.spawn(lambda message: message), global_=True)
     sys.stdin.read()
     rt.close()
 

@@ -285,3 +285,30 @@ def test_members_find_each_other(rt: iris.Runtime, start: Start) -> None:
             other.join_mesh(["nowhere"])
         with pytest.raises(PermissionError):
             other.join_mesh(["192.0.2.1:9000"])
+
+
+def test_a_global_name_is_found_from_every_member(rt: iris.Runtime, start: Start) -> None:
+    address = rt.listen("127.0.0.1:0", name="first", heartbeat_ms=200)
+    pid = rt.spawn(bytes.upper)
+    with pytest.raises(iris.InvalidArgumentError, match="join_mesh"):
+        rt.register("here", pid, global_=True)
+    rt.join_mesh([])
+    rt.register("here", pid, global_=True)
+    processes = [start(command, "127.0.0.1:0", "", address)[0] for command in (PYTHON, NODE)]
+    for name in ("python", "node"):
+        eventually(lambda name=name: rt.whereis(name) is not None, f"{name} is found")
+        proxy = rt.whereis(name)
+        assert proxy is not None
+        assert rt.ask_blocking(proxy, b"hello", timeout=DEADLINE) == b"hello"
+        with pytest.raises(iris.NameTakenError):
+            rt.register(name, pid, global_=True)
+    with iris.Runtime() as late:
+        late.listen("127.0.0.1:0", name="late", heartbeat_ms=200)
+        late.join_mesh([address])
+        eventually(lambda: late.whereis("here") is not None, "one that comes later finds it")
+        proxy = late.whereis("here")
+        assert proxy is not None
+        assert late.ask_blocking(proxy, b"hello", timeout=DEADLINE) == b"HELLO"
+    for process in processes:
+        process.kill()
+    eventually(lambda: rt.whereis("python") is None and rt.whereis("node") is None, "the names are free")

@@ -40,11 +40,13 @@ pub enum ExitReason {
     Crash(Arc<Failure>),
     /// It lives on another node, and the connection with that node was lost.
     NodeDown,
+    /// Another node's actor has had its global name for longer.
+    NameConflict,
 }
 
 impl ExitReason {
     /// The reason's name in every language: `"Normal"`, `"Killed"`, `"Panic"`, `"Crash"`,
-    /// `"NodeDown"`.
+    /// `"NodeDown"`, `"NameConflict"`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -53,6 +55,7 @@ impl ExitReason {
             Self::Panic(_) => "Panic",
             Self::Crash(_) => "Crash",
             Self::NodeDown => "NodeDown",
+            Self::NameConflict => "NameConflict",
         }
     }
 
@@ -60,7 +63,7 @@ impl ExitReason {
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         match self {
-            Self::Normal | Self::Killed | Self::NodeDown => None,
+            Self::Normal | Self::Killed | Self::NodeDown | Self::NameConflict => None,
             Self::Panic(failure) | Self::Crash(failure) => Some(failure),
         }
     }

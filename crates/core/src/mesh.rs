@@ -12,12 +12,14 @@ mod connection;
 mod corpus_tests;
 mod credit;
 mod frame;
+mod globals;
 mod gossip;
 mod held;
 mod hello;
 mod liveness;
 mod malformed;
 mod members;
+mod naming;
 mod node;
 mod obey;
 mod old;
@@ -159,6 +161,21 @@ impl Runtime {
         let node =
             self.attached().ok_or_else(|| Error::invalid("a node must listen before it joins others"))?;
         node.join(addresses)
+    }
+
+    /// As [`Runtime::register`], for a name that is known to all members of the mesh: they find the actor by `whereis`, as a
+    /// proxy, and by whatever takes a name. One name has one owner: where several nodes give it at once, who was first
+    /// keeps it, and the others' actors end with `NameConflict`. A name that an actor of a node has for itself alone
+    /// hides the global one there.
+    ///
+    /// # Errors
+    /// As [`Runtime::register`]; `InvalidArgument` for a proxy, and for a node that has not joined; `LimitReached`.
+    pub fn register_global(&self, name: &str, pid: Pid) -> Result<()> {
+        self.shared().check_open()?;
+        let node = self
+            .attached()
+            .ok_or_else(|| Error::invalid("global names are those of a mesh: join_mesh comes first"))?;
+        node.register_global(self, name, pid)
     }
 
     /// A look at this node; `None` where the runtime is none.

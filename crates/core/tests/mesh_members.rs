@@ -14,7 +14,7 @@ const HERE: &str = "127.0.0.1:0";
 fn options(name: &str) -> MeshOptions {
     MeshOptions {
         name: Some(name.to_owned()),
-        heartbeat: Duration::from_millis(100),
+        heartbeat: Duration::from_millis(300),
         ..MeshOptions::default()
     }
 }

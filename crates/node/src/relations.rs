@@ -24,6 +24,13 @@ impl Native {
         self.state.check(self.state.runtime.register(&name, pid))
     }
 
+    /// Gives an actor a name that all members know.
+    #[napi]
+    pub fn register_global(&self, name: String, pid: f64) -> Result<()> {
+        let pid = self.state.pid(pid)?;
+        self.state.check(self.state.runtime.register_global(&name, pid))
+    }
+
     /// Takes a name back.
     #[napi]
     pub fn unregister(&self, name: String) -> bool {

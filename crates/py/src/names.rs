@@ -11,11 +11,20 @@ use crate::runtime::Runtime;
 impl Runtime {
     /// Give a live actor a name. The name goes when the actor exits.
     ///
+    /// Args:
+    ///     global_: whether all members of the mesh find the actor by this name, with `whereis` and whatever takes a name. Of
+    ///         several that claim a name at once, who was first keeps it, and the others exit with `NameConflict`. A name that
+    ///         an actor of a node has for itself hides the global one there.
+    ///
     /// Raises:
     ///     NameTakenError: another live actor has the name.
     ///     NoProcessError: no such actor.
-    fn register(&self, name: &str, pid: PidArgument) -> PyResult<()> {
-        self.shared.core()?.register(name, pid.required()?).or_raise()
+    ///     InvalidArgumentError: a global name, and the node has not joined a mesh.
+    #[pyo3(signature = (name, pid, *, global_=false))]
+    fn register(&self, name: &str, pid: PidArgument, global_: bool) -> PyResult<()> {
+        let core = self.shared.core()?;
+        let pid = pid.required()?;
+        if global_ { core.register_global(name, pid) } else { core.register(name, pid) }.or_raise()
     }
 
     /// Take a name away.

@@ -92,7 +92,7 @@ pub(super) struct Limits {
 pub(crate) struct Connection {
     pub(crate) hello: Hello,
     /// No other connection of this runtime has it.
-    number: u64,
+    pub(super) number: u64,
     pub(super) shared: WeakShared,
     pub(super) outbox: Outbox,
     pub(super) ledger: Arc<Ledger>,

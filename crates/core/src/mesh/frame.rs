@@ -248,6 +248,7 @@ fn put_reason(out: &mut Vec<u8>, reason: &ExitReason) {
         ExitReason::Panic(_) => 2,
         ExitReason::Crash(_) => 3,
         ExitReason::NodeDown => 4,
+        ExitReason::NameConflict => 5,
     });
     if let Some(failure) = reason.failure() {
         put_text(out, &failure.kind, TEXT_MAX);
@@ -320,6 +321,7 @@ impl<'a> Reader<'a> {
                 0 => Ok(ExitReason::Normal),
                 1 => Ok(ExitReason::Killed),
                 4 => Ok(ExitReason::NodeDown),
+                5 => Ok(ExitReason::NameConflict),
                 code => Err(Malformed::UnknownReason(code)),
             };
         }

@@ -156,6 +156,7 @@ fn reasons() -> impl Strategy<Value = ExitReason> {
         Just(ExitReason::Normal),
         Just(ExitReason::Killed),
         Just(ExitReason::NodeDown),
+        Just(ExitReason::NameConflict),
         failure.clone().prop_map(ExitReason::Panic),
         failure.prop_map(ExitReason::Crash),
     ]

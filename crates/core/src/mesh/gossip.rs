@@ -14,6 +14,7 @@ use chitchat::{
 };
 use tokio::sync::{mpsc, watch};
 
+use super::globals::{self, Claim};
 use super::members::{Member, Membership};
 use super::node::Node;
 use crate::error::{Error, ErrorKind, Result};
@@ -82,10 +83,28 @@ impl Membership for Gossip {
                     name: id.node_id.clone(),
                     incarnation: id.generation_id,
                     address: id.gossip_advertise_addr,
+                    claims: claims(&id.node_id, &members[id]),
                 })
                 .collect(),
         )
     }
+
+    async fn say(&mut self, changes: Vec<(String, Option<String>)>) {
+        let chitchat = self.chitchat.chitchat();
+        let mut chitchat = chitchat.lock().await;
+        let this = chitchat.self_node_state();
+        for (key, value) in changes {
+            match value {
+                Some(value) => this.set(key, value),
+                None => this.delete(&key),
+            }
+        }
+    }
+}
+
+/// The names that a member claims.
+fn claims(node: &str, state: &NodeState) -> Vec<(String, Claim)> {
+    state.key_values().filter_map(|(key, value)| globals::heard(node, key, value)).collect()
 }
 
 /// Our connections as chitchat sees them: one way to send to an address.

@@ -1,11 +1,13 @@
 //! Members: the nodes that have joined a mesh, each connected with each.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
-use tokio::time::timeout;
+use tokio::time::sleep;
 
+use super::globals::{self, Claim};
 use super::gossip::Gossip;
 use super::node::Node;
 use crate::error::{Error, Result};
@@ -20,6 +22,8 @@ pub(crate) struct Member {
     pub(crate) incarnation: u64,
     /// Where it is dialled.
     pub(crate) address: SocketAddr,
+    /// The global names of its actors.
+    pub(crate) claims: Vec<(String, Claim)>,
 }
 
 /// How nodes learn of each other.
@@ -27,6 +31,9 @@ pub(crate) struct Member {
 pub(crate) trait Membership: Send {
     /// Waits for a change: the members that live, without this node. `None`: there will be none any more.
     async fn changed(&mut self) -> Option<Vec<Member>>;
+
+    /// Tells all members what this node says under these keys from now on; `None`: nothing more.
+    async fn say(&mut self, changes: Vec<(String, Option<String>)>);
 }
 
 impl Node {
@@ -75,13 +82,16 @@ impl Node {
         }
     }
 
+    /// Whether there is a connection with this start of a member.
+    pub(crate) fn has_met(&self, member: &Member) -> bool {
+        let registry = self.registry.lock();
+        registry.by_name(&member.name).is_some_and(|known| known.hello.incarnation == member.incarnation)
+    }
+
     /// Sees to it that there is a connection with this start of a member.
     fn meet(self: &Arc<Self>, member: &Member) {
-        let met = |registry: &super::registry::Registry| {
-            let known = registry.by_name(&member.name);
-            known.is_some_and(|known| known.hello.incarnation >= member.incarnation)
-        };
-        if met(&self.registry.lock()) {
+        let known = self.registry.lock().by_name(&member.name).map(|known| known.hello.incarnation);
+        if known.is_some_and(|known| known >= member.incarnation) {
             return;
         }
         let (node, address) = (Arc::clone(self), member.address.to_string());
@@ -93,19 +103,39 @@ impl Node {
     }
 }
 
+/// What changed between what was said and what is to be said.
+fn changes(
+    before: &BTreeMap<String, String>,
+    now: &BTreeMap<String, String>,
+) -> Vec<(String, Option<String>)> {
+    let gone = before.keys().filter(|key| !now.contains_key(*key)).map(|key| (key.clone(), None));
+    let new = now.iter().filter(|(key, value)| before.get(*key) != Some(value));
+    gone.chain(new.map(|(key, value)| (key.clone(), Some(value.clone())))).collect()
+}
+
 /// Keeps this node connected with all members as long as it lives. What failed is tried again with each heartbeat.
 async fn keep(node: Weak<Node>, mut membership: impl Membership) {
-    let mut members = Vec::new();
+    let (mut members, mut said) = (Vec::new(), BTreeMap::new());
     loop {
-        let Some(beat) = node.upgrade().map(|node| node.options.heartbeat) else { return };
-        match timeout(beat, membership.changed()).await {
-            Ok(Some(changed)) => members = changed,
-            Ok(None) => return,
-            Err(_) => {}
+        let Some(this) = node.upgrade() else { return };
+        let beat = this.options.heartbeat;
+        tokio::select! {
+            changed = membership.changed() => match changed {
+                Some(changed) => members = changed,
+                None => return,
+            },
+            () = this.made.notified() => {}
+            () = this.named.notified() => {}
+            () = sleep(beat) => {}
         }
-        let Some(node) = node.upgrade() else { return };
         for member in &members {
-            node.meet(member);
+            this.meet(member);
         }
+        let own = this.settle_names(&members);
+        let says: BTreeMap<String, String> =
+            own.iter().map(|(name, claim)| globals::said(name, claim)).collect();
+        drop(this);
+        membership.say(changes(&said, &says)).await;
+        said = says;
     }
 }

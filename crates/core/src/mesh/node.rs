@@ -17,6 +17,7 @@ use super::connection::{Connection, End};
 use super::gossip::{HEARD_MAX, Heard};
 use super::hello::{Handshake, Hello, PREAMBLE, Refusal, Refused, Spoken, VERSIONS};
 use super::malformed::Malformed;
+use super::naming::Naming;
 use super::old::OLD_PEERS_MAX;
 use super::options::{CLOSE_GRACE, HANDSHAKE_TIMEOUT, HANDSHAKES_MAX, MeshOptions};
 use super::registry::Registry;
@@ -52,6 +53,9 @@ pub(crate) struct Node {
     /// What members say of each other, until this node joins them.
     pub(super) heard: Mutex<Option<mpsc::Receiver<Heard>>>,
     hears: mpsc::Sender<Heard>,
+    pub(super) naming: Mutex<Naming>,
+    /// Told when a global name is given.
+    pub(super) named: Notify,
     old_peers: Arc<Semaphore>,
     threads: Mutex<Option<tokio::runtime::Runtime>>,
     pub(super) handle: Handle,
@@ -109,6 +113,8 @@ impl Node {
             refused: AtomicU64::new(0),
             heard: Mutex::new(Some(heard)),
             hears,
+            naming: Mutex::default(),
+            named: Notify::new(),
             old_peers: Arc::new(Semaphore::new(OLD_PEERS_MAX)),
             threads: Mutex::new(Some(threads)),
             handle,
