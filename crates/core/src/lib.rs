@@ -125,7 +125,7 @@ pub use supervisors::OnGiveUp;
 
 pub use thread::{AsyncMailbox, Mailbox};
 pub use timing::DELAY_MS_MAX;
-pub use turn::Turn;
+pub use turn::{Delivery, Turn};
 
 /// The product's version.
 #[must_use]

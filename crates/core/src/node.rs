@@ -41,6 +41,11 @@ impl Node {
 pub(crate) struct Queued(Box<Node>);
 
 impl Queued {
+    /// A message that lay elsewhere.
+    pub(crate) fn from_message(generation: u32, message: Message) -> Self {
+        Self(Node::new(generation, Incoming::User(message)))
+    }
+
     /// `None` for a notice of the runtime, which is dropped.
     #[inline]
     pub(crate) fn new(node: Box<Node>) -> Option<Self> {
@@ -57,6 +62,17 @@ impl Queued {
             Incoming::User(message) => message,
             Incoming::System(_) => unreachable!("looked at in `new`"),
         }
+    }
+
+    pub(crate) fn message_mut(&mut self) -> &mut Message {
+        match &mut self.0.incoming {
+            Incoming::User(message) => message,
+            Incoming::System(_) => unreachable!("looked at in `new`"),
+        }
+    }
+
+    pub(crate) fn into_node(self) -> Box<Node> {
+        self.0
     }
 
     #[inline]

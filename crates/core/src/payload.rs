@@ -2,7 +2,7 @@
 
 use std::any::TypeId;
 use std::fmt;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::ManuallyDrop;
 use std::num::NonZeroU64;
 use std::ptr::NonNull;
 
@@ -34,7 +34,8 @@ struct Head(NonZeroU64);
 
 #[repr(C)]
 union Body {
-    inline: [MaybeUninit<u64>; INLINE_MAX / 8],
+    /// Bytes as they lie in memory; those that are not used are zero.
+    inline: [u64; INLINE_MAX / 8],
     shared: ManuallyDrop<Bytes>,
     host: ManuallyDrop<Host>,
 }
@@ -114,6 +115,33 @@ impl Drop for Host {
     }
 }
 
+/// At most [`INLINE_MAX`] bytes as words. They come in whole words and stay in registers: a copy by bytes is a call, and
+/// a store that the loads behind it overlap.
+#[inline]
+fn words_of(bytes: &[u8]) -> [u64; INLINE_MAX / 8] {
+    let mut words = [0; INLINE_MAX / 8];
+    let mut chunks = bytes.chunks_exact(8);
+    for (word, chunk) in words.iter_mut().zip(&mut chunks) {
+        *word = u64::from_ne_bytes(chunk.try_into().expect("eight bytes"));
+    }
+    let rest = chunks.remainder();
+    if !rest.is_empty() {
+        words[bytes.len() / 8] = last_word_of(bytes, rest);
+    }
+    words
+}
+
+/// The bytes behind the last whole word, with zeros behind.
+#[inline]
+fn last_word_of(bytes: &[u8], rest: &[u8]) -> u64 {
+    let little = if let Some(last) = bytes.last_chunk::<8>() {
+        u64::from_le_bytes(*last) >> (64 - 8 * rest.len())
+    } else {
+        rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+    };
+    little.to_le()
+}
+
 impl Payload {
     /// A copy of these bytes: inline up to [`INLINE_MAX`], else in one allocation.
     #[must_use]
@@ -122,10 +150,7 @@ impl Payload {
         if bytes.len() > INLINE_MAX {
             return Self::shared_bytes(Bytes::copy_from_slice(bytes));
         }
-        let mut inline = [MaybeUninit::<u64>::zeroed(); INLINE_MAX / 8];
-        // SAFETY: no longer than the words, which nobody else has.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), inline.as_mut_ptr().cast(), bytes.len()) };
-        Self { head: Head::inline(bytes.len()), body: Body { inline } }
+        Self { head: Head::inline(bytes.len()), body: Body { inline: words_of(bytes) } }
     }
 
     fn shared_bytes(bytes: Bytes) -> Self {
@@ -138,13 +163,21 @@ impl Payload {
         Self { head: Head::HOST, body: Body { host: ManuallyDrop::new(host) } }
     }
 
+    /// Bytes that are inline, with zeros behind, and how many they are: to copy all of them needs no call.
+    #[must_use]
+    #[inline]
+    pub fn as_inline(&self) -> Option<(&[u8; INLINE_MAX], usize)> {
+        let len = self.head.inline_len()?;
+        // SAFETY: the head says what the body holds, all of which is written.
+        Some((unsafe { &*(&raw const self.body.inline).cast() }, len))
+    }
+
     /// The bytes.
     #[must_use]
     #[inline]
     pub fn as_slice(&self) -> &[u8] {
-        if let Some(len) = self.head.inline_len() {
-            // SAFETY: the head says that the words hold so many bytes; all of them were written.
-            return unsafe { std::slice::from_raw_parts((&raw const self.body.inline).cast(), len) };
+        if let Some((bytes, len)) = self.as_inline() {
+            return &bytes[..len];
         }
         match (self.shared(), self.as_any_host()) {
             (Some(bytes), _) => bytes,

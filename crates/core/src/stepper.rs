@@ -47,6 +47,15 @@ impl Taken {
             Self::Bounded(message) => message,
         }
     }
+
+    /// As a node in any case: one word to keep.
+    #[inline]
+    pub(crate) fn into_queued(self, pid: Pid) -> Queued {
+        match self {
+            Self::Queued(queued) => queued,
+            Self::Bounded(message) => Queued::from_message(pid.generation(), message),
+        }
+    }
 }
 
 /// What the owner meets next.
@@ -186,6 +195,7 @@ impl<'a> Stepper<'a> {
     }
 
     /// The next message that is to be handled; what is not is counted as dropped. `None` also where signals go first.
+    #[inline]
     pub(crate) fn take(&mut self) -> Option<Taken> {
         loop {
             if self.bounded {

@@ -9,11 +9,34 @@ use crate::cell::{Cell, flag};
 use crate::context::Suspension;
 use crate::counters::Dropped;
 use crate::lane::{HostedLane, Slice};
-use crate::message::{Incoming, Message};
-use crate::node::Node;
+use crate::message::{Message, Reply};
+use crate::node::Queued;
 use crate::pid::Pid;
 use crate::shared::Shared;
 use crate::stepper::{Next, Stepper};
+
+/// A message in the hands of a host, where it lay in the mailbox. Dropped, it counts as handled.
+pub struct Delivery(Queued);
+
+impl Delivery {
+    /// The message.
+    #[must_use]
+    #[inline]
+    pub fn message(&self) -> &Message {
+        self.0.message()
+    }
+
+    /// The way to answer it, once.
+    pub fn take_reply(&mut self) -> Option<Reply> {
+        self.0.message_mut().take_reply()
+    }
+}
+
+impl std::fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Delivery").field(self.message()).finish()
+    }
+}
 
 /// A turn stepped by its host: message by message, with the outcome told at the end.
 ///
@@ -76,12 +99,12 @@ impl Turn {
     /// The next message, within budget and after signals. `None`: there is none now, or the turn is over.
     ///
     /// Once this returned `None` for lack of messages the actor is idle and the turn over.
-    pub fn next_message(&mut self) -> Option<Message> {
+    pub fn next_message(&mut self) -> Option<Delivery> {
         if !self.owned {
             return None;
         }
         match self.step(|stepper| stepper.next(&mut Slice::endless())) {
-            Next::Message(message) => Some(message.into_message()),
+            Next::Message(message) => Some(Delivery(message.into_queued(self.pid))),
             Next::Budget => None,
             Next::Over => {
                 self.owned = false;
@@ -92,7 +115,8 @@ impl Turn {
 
     /// The next message if one is there, keeping the actor owned where none is: for hosts that handle what they took
     /// before the turn may end.
-    pub fn take_ready(&mut self) -> Option<Message> {
+    #[inline]
+    pub fn take_ready(&mut self) -> Option<Delivery> {
         if !self.owned || self.left == 0 {
             return None;
         }
@@ -105,7 +129,7 @@ impl Turn {
         }
         let message = self.step(|stepper| stepper.take())?;
         self.left -= 1;
-        Some(message.into_message())
+        Some(Delivery(message.into_queued(self.pid)))
     }
 
     /// Obeys the signals that wait; false: the turn is over.
@@ -126,23 +150,24 @@ impl Turn {
     }
 
     /// Puts messages that were taken and not handled back, in order, before all others.
-    pub fn put_back(&mut self, messages: Vec<Message>) {
+    pub fn put_back(&mut self, deliveries: Vec<Delivery>) {
         if !self.owned {
-            for message in messages {
-                self.shared.drop_message(self.pid, message, Dropped::ActorExited);
+            for Delivery(queued) in deliveries {
+                self.shared.drop_message(self.pid, queued.into_message(), Dropped::ActorExited);
             }
             return;
         }
-        let count = messages.len() as u64;
+        let count = deliveries.len() as u64;
         let cell = self.cell();
         if cell.has(flag::BOUNDED) {
-            bounded::put_back(cell, self.pid, messages);
+            let messages = deliveries.into_iter().map(|Delivery(queued)| queued.into_message());
+            bounded::put_back(cell, self.pid, messages.collect());
             return;
         }
         // SAFETY: the turn owns the actor, and the reference ends with this call.
         let local = unsafe { cell.local() };
-        for message in messages.into_iter().rev() {
-            local.push_front(Node::new(self.pid.generation(), Incoming::User(message)));
+        for Delivery(queued) in deliveries.into_iter().rev() {
+            local.push_front(queued.into_node());
         }
         cell.count_put_back(count);
     }

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use iris_core::{ExitReason, Flow, Message, Pid, Reply, Turn};
+use iris_core::{Delivery, ExitReason, Flow, Pid, Reply, Turn};
 
 use crate::frame::{self, Frame};
 use crate::host::Event;
@@ -25,7 +25,7 @@ const PASSED_MAX: usize = 512;
 pub(crate) struct Batch {
     parcels: Parcels,
     held: Vec<Held>,
-    messages: Vec<Option<Message>>,
+    deliveries: Vec<Option<Delivery>>,
     events: VecDeque<Event>,
     events_given: usize,
     /// The batch ends before what is ready does, so that JavaScript may look at the clock.
@@ -47,7 +47,7 @@ impl Batch {
         Self {
             parcels: Parcels::new(env, parts),
             held: Vec::new(),
-            messages: Vec::new(),
+            deliveries: Vec::new(),
             events: VecDeque::new(),
             events_given: 0,
             is_cut: false,
@@ -99,7 +99,7 @@ impl Batch {
         let mut at = frame::FIRST_TURN;
         let mut passed = 0;
         self.is_cut = false;
-        while self.messages.len() < frame::MESSAGES_MAX && !self.is_cut {
+        while self.deliveries.len() < frame::MESSAGES_MAX && !self.is_cut {
             let Some(turn) = state.lane.take_turn() else { break };
             let held = self.held.len();
             at = self.fill_turn(state, frame, turn, at);
@@ -123,15 +123,15 @@ impl Batch {
         }
         let Some(message) = message else { return at };
         let Some(slot) = slot_of(&turn) else { return at };
-        let first = self.messages.len();
+        let first = self.deliveries.len();
         let end = if state.slots.borrow().is_async(slot) { first + 1 } else { frame::MESSAGES_MAX };
         let mut word = at + 2;
         self.place(frame, &mut word, message);
-        while self.messages.len() < end {
+        while self.deliveries.len() < end {
             let Some(message) = turn.take_ready() else { break };
             self.place(frame, &mut word, message);
         }
-        let count = self.messages.len() - first;
+        let count = self.deliveries.len() - first;
         frame.set(at, slot);
         frame.set(at + 1, u32_of(count));
         self.held.push(Held { pid: turn.pid(), turn: Some(turn), slot, first, count });
@@ -140,13 +140,14 @@ impl Batch {
 
     /// Hands over one message.
     #[inline]
-    fn place(&mut self, frame: &Frame, word: &mut usize, message: Message) {
+    fn place(&mut self, frame: &Frame, word: &mut usize, delivery: Delivery) {
+        let message = delivery.message();
         let place = self.parcels.put(message.payload());
         let asks = if message.wants_reply() { WANTS_REPLY } else { 0 };
         frame.set(*word, place.offset);
         frame.set(*word + 1, place.size | asks);
         *word += 2;
-        self.messages.push(Some(message));
+        self.deliveries.push(Some(delivery));
     }
 
     /// Ends all turns: those before `turn` were handled, of it the first `handled` messages, the rest was not.
@@ -160,7 +161,7 @@ impl Batch {
             self.end(index, handled, Flow::Continue);
         }
         self.held.clear();
-        self.messages.clear();
+        self.deliveries.clear();
     }
 
     /// A handler threw at this message.
@@ -190,7 +191,7 @@ impl Batch {
     /// The right to answer this message, if it is an ask that was not answered.
     pub(crate) fn reply(&mut self, turn: usize, message: usize) -> Option<Reply> {
         let held = self.held.get(turn)?;
-        self.messages.get_mut(held.first + message)?.as_mut()?.take_reply()
+        self.deliveries.get_mut(held.first + message)?.as_mut()?.take_reply()
     }
 
     /// The actor of a turn.
@@ -222,7 +223,7 @@ impl Batch {
         let Some(held) = self.held.get_mut(index) else { return };
         let Some(mut turn) = held.turn.take() else { return };
         if handled < held.count {
-            let rest = &mut self.messages[held.first + handled..held.first + held.count];
+            let rest = &mut self.deliveries[held.first + handled..held.first + held.count];
             turn.put_back(rest.iter_mut().filter_map(Option::take).collect());
         }
         turn.finish(flow);

@@ -26,8 +26,10 @@ enum Sent {
 pub(crate) struct Send;
 
 impl Function for Send {
+    const ARGUMENTS: usize = 2;
+
     #[inline]
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let bytes = arguments.view(1)?;
         let Some(pid) = arguments.pid(0) else {
             return Ok(raw::integer(arguments.env, Sent::Refused as i32));
@@ -40,7 +42,9 @@ impl Function for Send {
 pub(crate) struct SendOther;
 
 impl Function for SendOther {
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    const ARGUMENTS: usize = 2;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let payload = arguments.payload(1)?;
         let Some(pid) = arguments.pid(0) else {
             return Ok(raw::integer(arguments.env, Sent::Refused as i32));
@@ -50,7 +54,7 @@ impl Function for SendOther {
 }
 
 #[inline]
-fn send(state: &State, arguments: &Arguments, pid: Pid, payload: Payload) -> Value {
+fn send(state: &State, arguments: &Arguments<'_>, pid: Pid, payload: Payload) -> Value {
     let (sent, schedule) = state.host.while_sending(|| state.runtime.try_send(pid, payload));
     match sent {
         Ok(()) if !schedule => UNDEFINED,
@@ -61,7 +65,7 @@ fn send(state: &State, arguments: &Arguments, pid: Pid, payload: Payload) -> Val
 
 /// What is told of a refusal. This thread waits for no room: a message that would have to is counted as refused.
 #[cold]
-fn refuse(state: &State, arguments: &Arguments, pid: Pid, refused: SendError, schedule: bool) -> Value {
+fn refuse(state: &State, arguments: &Arguments<'_>, pid: Pid, refused: SendError, schedule: bool) -> Value {
     let mut schedule = schedule;
     if refused.refusal == Refusal::WouldBlock {
         let (given_up, told) = state.host.while_sending(|| state.runtime.give_up(pid, refused.payload));
@@ -76,7 +80,9 @@ fn refuse(state: &State, arguments: &Arguments, pid: Pid, refused: SendError, sc
 pub(crate) struct Offer;
 
 impl Function for Offer {
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    const ARGUMENTS: usize = 2;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let payload = arguments.payload(1)?;
         let Some(pid) = arguments.pid(0) else {
             return Ok(raw::integer(arguments.env, Sent::Refused as i32));
@@ -96,8 +102,10 @@ impl Function for Offer {
 pub(crate) struct Spawn;
 
 impl Function for Spawn {
+    const ARGUMENTS: usize = 2;
+
     #[inline]
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let behaviour = state.slots.borrow_mut().behaviour(arguments.index(0), &state.host);
         let options =
             SpawnOptions { budget: arguments.index(1), lane: state.lane.id(), ..SpawnOptions::default() };
@@ -110,7 +118,9 @@ impl Function for Spawn {
 pub(crate) struct Fill;
 
 impl Function for Fill {
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    const ARGUMENTS: usize = 0;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let Ok(mut batch) = state.batch.try_borrow_mut() else {
             return Ok(raw::boolean(arguments.env, false));
         };
@@ -123,7 +133,9 @@ impl Function for Fill {
 pub(crate) struct Settle;
 
 impl Function for Settle {
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    const ARGUMENTS: usize = 2;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let (turn, handled) = (arguments.index(0) as usize, arguments.index(1) as usize);
         state.batch.borrow_mut().settle(turn, handled);
         Ok(UNDEFINED)
@@ -134,7 +146,9 @@ impl Function for Settle {
 pub(crate) struct Crash;
 
 impl Function for Crash {
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    const ARGUMENTS: usize = 3;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let (turn, message) = (arguments.index(0) as usize, arguments.index(1) as usize);
         state.batch.borrow_mut().crash(turn, message, arguments.crash(2));
         Ok(UNDEFINED)
@@ -145,7 +159,9 @@ impl Function for Crash {
 pub(crate) struct Suspend;
 
 impl Function for Suspend {
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    const ARGUMENTS: usize = 2;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let (turn, message) = (arguments.index(0) as usize, arguments.index(1) as usize);
         let token = state.batch.borrow_mut().suspend(state, turn, message);
         Ok(raw::number(arguments.env, token.map_or(f64::NAN, f64::from)))
@@ -156,7 +172,9 @@ impl Function for Suspend {
 pub(crate) struct Answer;
 
 impl Function for Answer {
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    const ARGUMENTS: usize = 3;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let (turn, message) = (arguments.index(0) as usize, arguments.index(1) as usize);
         let payload = arguments.payload(2)?;
         let reply = state.batch.borrow_mut().reply(turn, message);
@@ -171,7 +189,9 @@ impl Function for Answer {
 pub(crate) struct Refuse;
 
 impl Function for Refuse {
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    const ARGUMENTS: usize = 3;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let (turn, message) = (arguments.index(0) as usize, arguments.index(1) as usize);
         let reply = state.batch.borrow_mut().reply(turn, message);
         if let Some(reply) = reply {
@@ -185,7 +205,9 @@ impl Function for Refuse {
 pub(crate) struct Resume;
 
 impl Function for Resume {
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    const ARGUMENTS: usize = 2;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let payload = arguments.payload(1);
         let suspended = state.suspended.borrow_mut().take(arguments.index(0));
         let Some(suspended) = suspended else { return Ok(UNDEFINED) };
@@ -204,7 +226,9 @@ impl Function for Resume {
 pub(crate) struct ResumeCrashed;
 
 impl Function for ResumeCrashed {
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    const ARGUMENTS: usize = 2;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let suspended = state.suspended.borrow_mut().take(arguments.index(0));
         let Some(suspended) = suspended else { return Ok(raw::boolean(arguments.env, false)) };
         if let Some(reply) = suspended.reply {
@@ -219,7 +243,9 @@ impl Function for ResumeCrashed {
 pub(crate) struct Ask;
 
 impl Function for Ask {
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    const ARGUMENTS: usize = 4;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let payload = arguments.payload(1)?;
         let number = arguments.index(3);
         let seconds = arguments.number(2);
@@ -244,7 +270,9 @@ impl Function for Ask {
 pub(crate) struct CancelAsk;
 
 impl Function for CancelAsk {
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    const ARGUMENTS: usize = 1;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let handle = state.asks.borrow_mut().get_mut(arguments.index(0) as usize).and_then(Option::take);
         let cancelled = handle.is_some_and(|handle| handle.cancel());
         Ok(raw::boolean(arguments.env, cancelled))
@@ -255,7 +283,9 @@ impl Function for CancelAsk {
 pub(crate) struct AskError;
 
 impl Function for AskError {
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    const ARGUMENTS: usize = 1;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let error = state.errors.borrow_mut().take(arguments.index(0));
         let error = error.unwrap_or_else(|| Error::new(ErrorKind::AskFailed, "the ask failed"));
         Ok(raw::text(arguments.env, &format!("{}\0{}", error.kind().name(), error.message())))
@@ -266,8 +296,10 @@ impl Function for AskError {
 pub(crate) struct Receive;
 
 impl Function for Receive {
+    const ARGUMENTS: usize = 1;
+
     #[inline]
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let found = state.mail.borrow_mut().receive(state, arguments.index(0));
         Ok(raw::integer(arguments.env, found as i32))
     }
@@ -277,7 +309,9 @@ impl Function for Receive {
 pub(crate) struct IsStopped;
 
 impl Function for IsStopped {
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    const ARGUMENTS: usize = 1;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let stopped = state.mail.borrow_mut().is_stopped(&state.host, arguments.index(0));
         Ok(raw::boolean(arguments.env, stopped))
     }
@@ -287,7 +321,9 @@ impl Function for IsStopped {
 pub(crate) struct IsFree;
 
 impl Function for IsFree {
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    const ARGUMENTS: usize = 1;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let free = state.slots.borrow_mut().is_free(arguments.index(0));
         Ok(raw::boolean(arguments.env, free))
     }
@@ -297,7 +333,9 @@ impl Function for IsFree {
 pub(crate) struct Reply;
 
 impl Function for Reply {
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    const ARGUMENTS: usize = 3;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let payload = arguments.payload(2)?;
         let reply = state.mail.borrow_mut().take_reply(arguments.index(0), arguments.index(1));
         let awaited = reply.as_ref().is_some_and(iris_core::Reply::is_awaited);
@@ -312,7 +350,9 @@ impl Function for Reply {
 pub(crate) struct Stop;
 
 impl Function for Stop {
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    const ARGUMENTS: usize = 1;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let stopped = arguments.pid(0).is_some_and(|pid| state.runtime.stop(pid));
         Ok(raw::boolean(arguments.env, stopped))
     }
@@ -322,7 +362,9 @@ impl Function for Stop {
 pub(crate) struct IsAlive;
 
 impl Function for IsAlive {
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    const ARGUMENTS: usize = 1;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let alive = arguments.pid(0).is_some_and(|pid| state.runtime.is_alive(pid));
         Ok(raw::boolean(arguments.env, alive))
     }
@@ -332,7 +374,9 @@ impl Function for IsAlive {
 pub(crate) struct SendAfter;
 
 impl Function for SendAfter {
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    const ARGUMENTS: usize = 3;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let payload = arguments.payload(2)?;
         let pid = arguments.pid(0).ok_or_else(|| Error::no_process(arguments.number(0)))?;
         #[expect(
@@ -349,7 +393,9 @@ impl Function for SendAfter {
 pub(crate) struct CancelTimer;
 
 impl Function for CancelTimer {
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    const ARGUMENTS: usize = 1;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let timer = raw::id_of(arguments.number(0));
         let cancelled = timer.is_some_and(|timer| state.runtime.cancel_timer(timer));
         Ok(raw::boolean(arguments.env, cancelled))
@@ -361,7 +407,9 @@ impl Function for CancelTimer {
 pub(crate) struct MailboxSize;
 
 impl Function for MailboxSize {
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    const ARGUMENTS: usize = 3;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let pid = arguments.pid(0);
         let size = pid.and_then(|pid| Some((pid, state.runtime.mailbox_size(pid)?)));
         let Some((pid, queued)) = size else { return Ok(raw::number(arguments.env, -1.0)) };
@@ -378,7 +426,9 @@ impl Function for MailboxSize {
 pub(crate) struct TurnPid;
 
 impl Function for TurnPid {
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error> {
+    const ARGUMENTS: usize = 1;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let pid = state.batch.try_borrow().ok().and_then(|batch| batch.pid(arguments.index(0) as usize));
         Ok(raw::number(arguments.env, pid.map_or(0.0, raw::number_of)))
     }

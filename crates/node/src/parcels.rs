@@ -11,7 +11,7 @@ use std::ptr::{self, NonNull};
 
 use napi::sys;
 
-use iris_core::Payload;
+use iris_core::{INLINE_MAX, Payload};
 
 use crate::memory;
 use crate::raw::{self, Env, Keep, Value};
@@ -100,6 +100,11 @@ impl Parcels {
     /// Copies a payload to where JavaScript can see it. The caller checked its length against [`LENGTH_MAX`].
     #[inline]
     pub(crate) fn put(&mut self, payload: &Payload) -> Place {
+        if let (Some((bytes, length)), Some(slab)) = (payload.as_inline(), &mut self.slab)
+            && slab.used + bytes.len() <= SLAB_BYTES
+        {
+            return slab.put_inline(bytes, length);
+        }
         let bytes = payload.as_slice();
         if bytes.len() > SHARED_MAX {
             return self.put_alone(payload);
@@ -147,14 +152,29 @@ impl Parcels {
 
 impl Slab {
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "a slab is smaller than 2^32")]
     fn put(&mut self, bytes: &[u8]) -> Place {
-        let offset = self.used;
         // SAFETY: the caller checked that the bytes fit behind `used`; nothing was handed out there yet, so no JavaScript
         // view looks at that memory; `keep` holds it.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.data.as_ptr().add(offset), bytes.len()) };
-        self.used = (offset + bytes.len()).next_multiple_of(ALIGNMENT);
-        Place { offset: offset as u32, size: bytes.len() as u32 }
+        unsafe {
+            ptr::copy_nonoverlapping(bytes.as_ptr(), self.data.as_ptr().add(self.used), bytes.len());
+        }
+        self.used_up(bytes.len())
+    }
+
+    /// As [`Slab::put`], where so many of the bytes count: what is behind them is written over.
+    #[inline]
+    fn put_inline(&mut self, bytes: &[u8; INLINE_MAX], length: usize) -> Place {
+        // SAFETY: as in `put`.
+        unsafe { self.data.as_ptr().add(self.used).cast::<[u8; INLINE_MAX]>().write(*bytes) };
+        self.used_up(length)
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a slab is smaller than 2^32")]
+    fn used_up(&mut self, length: usize) -> Place {
+        let offset = self.used;
+        self.used = (offset + length).next_multiple_of(ALIGNMENT);
+        Place { offset: offset as u32, size: length as u32 }
     }
 }
 

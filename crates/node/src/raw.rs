@@ -20,21 +20,24 @@ use crate::state::State;
 const STRING_INLINE: usize = 256;
 
 /// Arguments a raw function may have.
-pub(crate) const ARGUMENTS_MAX: usize = 4;
+const ARGUMENTS_MAX: usize = 4;
 
 /// One raw function of a runtime.
 pub(crate) trait Function {
+    /// How many arguments it reads: N-API takes time for each place, given or not.
+    const ARGUMENTS: usize;
+
     /// Runs it. `Value::null` stands for `undefined`.
-    fn call(state: &Rc<State>, arguments: &Arguments) -> Result<Value, Error>;
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error>;
 }
 
 /// What a raw function was called with; a missing argument is `undefined`.
-pub(crate) struct Arguments {
+pub(crate) struct Arguments<'a> {
     pub(crate) env: Env,
-    values: [Value; ARGUMENTS_MAX],
+    values: &'a [Value],
 }
 
-impl Arguments {
+impl Arguments<'_> {
     /// The argument as a number; not a number where it is none.
     #[inline]
     pub(crate) fn number(&self, index: usize) -> f64 {
@@ -98,10 +101,11 @@ pub(crate) fn failure_of(text: &str) -> Failure {
 #[inline]
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked by the comparison")]
 pub(crate) fn pid_of(number: f64) -> Option<Pid> {
-    let raw = number as u64;
+    // By way of `i64`, which the processor converts in one instruction each way.
+    let raw = number as i64;
     #[expect(clippy::cast_precision_loss, reason = "a number that loses precision is no pid")]
     #[expect(clippy::float_cmp, reason = "exactness is the question")]
-    if raw as f64 == number { Pid::from_u64(raw) } else { None }
+    if raw as f64 == number { Pid::from_u64(raw as u64) } else { None }
 }
 
 /// The number of a pid.
@@ -346,15 +350,15 @@ unsafe extern "C" fn release(_env: Env, data: *mut std::ffi::c_void, _hint: *mut
 
 unsafe extern "C" fn trampoline<F: Function>(env: Env, info: sys::napi_callback_info) -> Value {
     let mut values = [ptr::null_mut(); ARGUMENTS_MAX];
-    let mut count = ARGUMENTS_MAX;
+    let mut count = F::ARGUMENTS;
     let mut data = ptr::null_mut();
-    // SAFETY: the array has `count` places; what is not given is filled with `undefined`. `data` is the state `function`
+    // SAFETY: the array has at least `count` places; what is not given is filled with `undefined`. `data` is the state `function`
     // stored, alive as long as the function that is being called; `ManuallyDrop` leaves its count as it is.
     let state = unsafe {
         sys::napi_get_cb_info(env, info, &raw mut count, values.as_mut_ptr(), ptr::null_mut(), &raw mut data);
         std::mem::ManuallyDrop::new(Rc::from_raw(data.cast::<State>().cast_const()))
     };
-    let arguments = Arguments { env, values };
+    let arguments = Arguments { env, values: &values[..F::ARGUMENTS] };
     match catch_unwind(AssertUnwindSafe(|| F::call(&state, &arguments))) {
         Ok(Ok(value)) => value,
         Ok(Err(error)) => {
