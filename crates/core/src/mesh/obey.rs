@@ -147,8 +147,8 @@ impl Connection {
                 let connection = self.weak();
                 let completion = Box::new(move |outcome| {
                     if let Some(connection) = connection.upgrade() {
-                        connection.answering.fetch_sub(1, Ordering::Relaxed);
-                        connection.reply(id, outcome);
+                        let is_last = connection.answering.fetch_sub(1, Ordering::Relaxed) == 1;
+                        connection.reply(id, outcome, is_last);
                     }
                 });
                 let options = AskOptions { timeout, context: None };
@@ -157,15 +157,22 @@ impl Connection {
             }
         };
         if let Some(error) = refused {
-            self.reply(id, Err(error));
+            self.reply(id, Err(error), false);
         }
     }
 
-    fn reply(&self, id: u64, outcome: Result<Payload, Error>) {
+    /// Answers; `is_last`: no other ask waits here, so that no other answer will go with this one.
+    fn reply(&self, id: u64, outcome: Result<Payload, Error>, is_last: bool) {
         let error = match outcome {
             Ok(payload) => {
                 let frame = Frame::Reply { id, payload: payload.as_slice() };
-                match self.outbox.push(&frame, payload.len()) {
+                let length = payload.len();
+                let pushed = if is_last {
+                    self.outbox.push_now(&frame, length)
+                } else {
+                    self.outbox.push(&frame, length)
+                };
+                match pushed {
                     Ok(()) => return,
                     Err(refused) => {
                         let message = format!("the answer could not be sent back: {refused:?}");

@@ -3,17 +3,25 @@
 //! Two lanes: signals go before messages that are not on their way yet. Messages lie in segments of whole frames, so that a
 //! signal gets in between two of them. The task that found nothing raises `idle` under the lock; whoever adds something
 //! lowers it and rings, so there is one ring per sleep and none while the task writes.
+//!
+//! Whoever has the sink writes, and there is one sink. The task that sleeps leaves it here, where [`Outbox::push_now`] may
+//! borrow it: one message that somebody waits for is written without waking the task, which costs as much as the way
+//! to the other node. What is added meanwhile waits, and is left to the task when the sink is brought back.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::sync::{Condvar, Mutex};
+use tokio::io::AsyncWrite as _;
 use tokio::sync::Notify;
 
 use super::credit::Allowance;
 use super::frame::Frame;
 use super::malformed::Malformed;
+use super::stream::Sink;
 
 /// Bytes of messages that are written at once: large enough that the system call costs little beside them, small
 /// enough that a signal behind them waits less than a millisecond.
@@ -39,6 +47,14 @@ struct State {
     allowance: Allowance,
     phase: Phase,
     idle: bool,
+    /// Where to write, while the task sleeps and nobody has borrowed it.
+    sink: Option<Sink>,
+    /// What a borrower of the sink could not write: goes before all else.
+    rest: Vec<u8>,
+    /// The sink still has bytes of a borrower, who could not flush it.
+    unflushed: bool,
+    /// There is no task any more.
+    abandoned: bool,
     waiting: usize,
     /// Who waits without a thread.
     callers: Vec<Caller>,
@@ -89,6 +105,10 @@ impl Outbox {
             allowance: Allowance::new(window),
             phase: Phase::Open,
             idle: false,
+            sink: None,
+            rest: Vec::new(),
+            unflushed: false,
+            abandoned: false,
             waiting: 0,
             callers: Vec::new(),
             wanted: 0,
@@ -107,25 +127,53 @@ impl Outbox {
             return Err(Refused::TooLarge);
         }
         let mut state = self.state.lock();
-        if state.phase != Phase::Open {
-            return Err(Refused::Closed);
-        }
-        if !state.allowance.pay(length) {
-            state.wanted = state.wanted.max(length);
-            return Err(Refused::Full);
-        }
-        if !matches!(frame, Frame::Reply { .. }) {
-            state.allowance.count_sent();
-        }
-        if state.segments.back().is_none_or(|segment| segment.len() >= SEGMENT) {
-            let segment = state.spare.pop().unwrap_or_else(|| Vec::with_capacity(SEGMENT + (SEGMENT >> 4)));
-            state.segments.push_back(segment);
-        }
-        if let Some(segment) = state.segments.back_mut() {
-            frame.put(segment);
-        }
+        state.pay(frame, length)?;
+        state.add(frame);
         self.ring(state);
         Ok(())
+    }
+
+    /// As [`Outbox::push`], for a message that somebody waits for while no others are on their way: it is written on this
+    /// thread where the task sleeps and it is not long. Does not wait.
+    pub(crate) fn push_now(&self, frame: &Frame<'_>, length: usize) -> Result<(), Refused> {
+        if length > self.payload_max {
+            return Err(Refused::TooLarge);
+        }
+        let mut state = self.state.lock();
+        state.pay(frame, length)?;
+        let sink = if state.idle && length <= SEGMENT { state.sink.take() } else { None };
+        let Some(mut sink) = sink else {
+            state.add(frame);
+            self.ring(state);
+            return Ok(());
+        };
+        state.idle = false;
+        let mut bytes = state.spare();
+        drop(state);
+        frame.put(&mut bytes);
+        let (written, is_flushed) = write_now(&mut sink, &bytes);
+        bytes.drain(..written);
+        self.bring_back(sink, bytes, is_flushed);
+        Ok(())
+    }
+
+    /// Ends a borrower's use of the sink. What it could not do, and what came meanwhile, is the task's to do.
+    fn bring_back(&self, sink: Sink, rest: Vec<u8>, is_flushed: bool) {
+        let mut state = self.state.lock();
+        if state.abandoned {
+            return;
+        }
+        state.sink = Some(sink);
+        state.unflushed = !is_flushed;
+        if rest.is_empty() {
+            state.keep(rest);
+        } else {
+            state.rest = rest;
+        }
+        state.idle = true;
+        if state.has_work() || state.phase != Phase::Open {
+            self.ring(state);
+        }
     }
 
     /// Adds a signal. False: the connection is closed, or the peer has not read for too long.
@@ -142,6 +190,16 @@ impl Outbox {
         frame.put(&mut state.signals);
         self.ring(state);
         true
+    }
+
+    /// The task is gone, and with it the sink.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.state.lock();
+        state.abandoned = true;
+        state.idle = false;
+        let sink = state.sink.take();
+        drop(state);
+        drop(sink);
     }
 
     fn ring(&self, mut state: crate::sync::MutexGuard<'_, State>) {
@@ -228,32 +286,109 @@ impl Outbox {
         (unconfirmed, unwritten)
     }
 
-    /// The writing task takes what comes next, signals first, and gives back the segments it has written.
-    pub(crate) fn take(&self, signals: &mut Vec<u8>, segments: &mut Vec<Vec<u8>>) -> Taken {
+    /// The writing task takes what comes next, signals first, and gives back the segments it has written. It leaves the
+    /// sink here when there is nothing, and has it otherwise.
+    pub(crate) fn take(
+        &self,
+        sink: &mut Option<Sink>,
+        signals: &mut Vec<u8>,
+        segments: &mut Vec<Vec<u8>>,
+    ) -> Taken {
         signals.clear();
         signals.shrink_to(SEGMENT);
         let mut state = self.state.lock();
-        for mut segment in segments.drain(..) {
-            if state.spare.len() < SEGMENTS_AT_ONCE && segment.capacity() <= 2 * SEGMENT {
-                segment.clear();
-                state.spare.push(segment);
-            }
+        for segment in segments.drain(..) {
+            state.keep(segment);
+        }
+        if sink.is_none() {
+            *sink = state.sink.take();
+        }
+        if state.abandoned || state.phase == Phase::Closed {
+            return Taken::Over;
+        }
+        if sink.is_none() {
+            // It is borrowed. The bell rings when it is brought back and there is work.
+            return Taken::Nothing;
+        }
+        state.idle = false;
+        if state.unflushed || !state.rest.is_empty() {
+            state.unflushed = false;
+            std::mem::swap(&mut state.rest, signals);
+            return Taken::Some;
         }
         std::mem::swap(&mut state.signals, signals);
         let count = state.segments.len().min(SEGMENTS_AT_ONCE);
         segments.extend(state.segments.drain(..count));
-        if state.phase == Phase::Closed {
-            return Taken::Over;
-        }
         if !signals.is_empty() || !segments.is_empty() {
             return Taken::Some;
         }
         if state.phase == Phase::Finishing {
             return Taken::Over;
         }
+        state.sink = sink.take();
         state.idle = true;
         Taken::Nothing
     }
+}
+
+impl State {
+    /// Pays for a message and counts it.
+    fn pay(&mut self, frame: &Frame<'_>, length: usize) -> Result<(), Refused> {
+        if self.phase != Phase::Open {
+            return Err(Refused::Closed);
+        }
+        if !self.allowance.pay(length) {
+            self.wanted = self.wanted.max(length);
+            return Err(Refused::Full);
+        }
+        if !matches!(frame, Frame::Reply { .. }) {
+            self.allowance.count_sent();
+        }
+        Ok(())
+    }
+
+    /// Puts a message behind the others.
+    fn add(&mut self, frame: &Frame<'_>) {
+        if self.segments.back().is_none_or(|segment| segment.len() >= SEGMENT) {
+            let segment = self.spare();
+            self.segments.push_back(segment);
+        }
+        if let Some(segment) = self.segments.back_mut() {
+            frame.put(segment);
+        }
+    }
+
+    fn spare(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_else(|| Vec::with_capacity(SEGMENT + (SEGMENT >> 4)))
+    }
+
+    /// Keeps an empty segment for later.
+    fn keep(&mut self, mut segment: Vec<u8>) {
+        if self.spare.len() < SEGMENTS_AT_ONCE && segment.capacity() <= 2 * SEGMENT {
+            segment.clear();
+            self.spare.push(segment);
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        !self.rest.is_empty() || self.unflushed || !self.signals.is_empty() || !self.segments.is_empty()
+    }
+}
+
+/// Writes as much as goes without waiting: how many bytes, and whether they are on their way. What fails here fails
+/// again for the task, which ends the connection.
+fn write_now(sink: &mut Sink, bytes: &[u8]) -> (usize, bool) {
+    // Nobody is to be woken: the task asks again where this has to wait.
+    let mut context = Context::from_waker(Waker::noop());
+    let mut written = 0;
+    while written < bytes.len() {
+        match Pin::new(&mut *sink).poll_write(&mut context, &bytes[written..]) {
+            Poll::Ready(Ok(count)) if count > 0 => written += count,
+            _ => return (written, false),
+        }
+    }
+    let flushed = Pin::new(sink).poll_flush(&mut context);
+    (written, matches!(flushed, Poll::Ready(Ok(()))))
 }
 
 fn call_all(mut state: crate::sync::MutexGuard<'_, State>) {
@@ -268,94 +403,5 @@ fn call_all(mut state: crate::sync::MutexGuard<'_, State>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn send(payload: &[u8]) -> Frame<'_> {
-        Frame::Send { target: 1, payload }
-    }
-
-    #[test]
-    fn signals_go_before_messages_and_messages_keep_their_order() {
-        let outbox = Outbox::new(1 << 20, 1 << 20);
-        let (mut signals, mut segments) = (Vec::new(), Vec::new());
-        assert_eq!(outbox.take(&mut signals, &mut segments), Taken::Nothing);
-        for payload in [b"one", b"two"] {
-            outbox.push(&send(payload), 3).unwrap();
-        }
-        assert!(outbox.signal(&Frame::Ping { nonce: 7 }));
-        assert_eq!(outbox.take(&mut signals, &mut segments), Taken::Some);
-        assert_eq!(Frame::parse(&signals, 10), Ok(Some((Frame::Ping { nonce: 7 }, signals.len()))));
-        let (first, length) = Frame::parse(&segments[0], 10).unwrap().unwrap();
-        assert_eq!(first, send(b"one"));
-        assert_eq!(Frame::parse(&segments[0][length..], 10).unwrap().unwrap().0, send(b"two"));
-        assert_eq!(outbox.take(&mut signals, &mut segments), Taken::Nothing);
-    }
-
-    #[test]
-    fn a_peer_that_takes_no_more_refuses_until_it_gives_credit_back() {
-        let outbox = Outbox::new(1000, 500);
-        assert_eq!(outbox.push(&send(&[0; 501]), 501), Err(Refused::TooLarge));
-        while outbox.push(&send(b""), 0).is_ok() {}
-        assert_eq!(outbox.push(&send(b""), 0), Err(Refused::Full));
-        assert!(!outbox.wait_for_room(Duration::from_millis(1)));
-        outbox.confirm(128, 1).unwrap();
-        assert!(outbox.wait_for_room(Duration::MAX));
-        assert_eq!(outbox.push(&send(&[0; 300]), 300), Err(Refused::Full));
-        assert!(!outbox.wait_for_room(Duration::from_millis(1)));
-        assert_eq!(outbox.push(&send(b""), 0), Ok(()));
-        let (unconfirmed, unwritten) = outbox.close();
-        assert_eq!((unconfirmed, unwritten.len()), (7, 1));
-        assert_eq!(outbox.push(&send(b""), 0), Err(Refused::Closed));
-        assert!(outbox.wait_for_room(Duration::MAX));
-    }
-
-    #[test]
-    fn who_must_not_wait_is_called_when_there_is_room_or_nothing_goes_any_more() {
-        let outbox = Outbox::new(1000, 1000);
-        let (tell, told) = std::sync::mpsc::channel();
-        let call = |word: &'static str| {
-            let tell = tell.clone();
-            outbox.when_room(Box::new(move || tell.send(word).unwrap()));
-        };
-        call("at once");
-        assert_eq!(told.try_recv(), Ok("at once"));
-        outbox.push(&send(&[0; 100]), 100).unwrap();
-        assert_eq!(outbox.push(&send(&[0; 800]), 800), Err(Refused::Full));
-        call("when all is given back");
-        assert!(told.try_recv().is_err());
-        outbox.confirm(1, 1).unwrap();
-        assert!(told.try_recv().is_err());
-        outbox.confirm(228, 1).unwrap();
-        assert_eq!(told.try_recv(), Ok("when all is given back"));
-        outbox.push(&send(&[0; 800]), 800).unwrap();
-        assert_eq!(outbox.push(&send(&[0; 800]), 800), Err(Refused::Full));
-        call("at the end");
-        outbox.close();
-        assert_eq!(told.try_recv(), Ok("at the end"));
-        call("after the end");
-        assert_eq!(told.try_recv(), Ok("after the end"));
-    }
-
-    #[test]
-    fn what_is_there_is_written_before_the_last_words() {
-        let outbox = Outbox::new(1000, 500);
-        let (mut signals, mut segments) = (Vec::new(), Vec::new());
-        outbox.push(&send(b"one"), 3).unwrap();
-        outbox.finish(&Frame::Goodbye { message: "bye" });
-        assert_eq!(outbox.push(&send(b"two"), 3), Err(Refused::Closed));
-        assert!(!outbox.signal(&Frame::Ping { nonce: 7 }));
-        assert_eq!(outbox.take(&mut signals, &mut segments), Taken::Some);
-        assert_eq!(Frame::parse(&segments[0], 10).unwrap().unwrap().0, send(b"one"));
-        assert_eq!(Frame::parse(&segments[1], 10).unwrap().unwrap().0, Frame::Goodbye { message: "bye" });
-        assert_eq!(outbox.take(&mut signals, &mut segments), Taken::Over);
-    }
-
-    #[test]
-    fn a_peer_that_reads_no_signals_is_let_go() {
-        let outbox = Outbox::new(1000, 500);
-        let pings = (0..u64::MAX).take_while(|nonce| outbox.signal(&Frame::Ping { nonce: *nonce })).count();
-        assert!(pings * 13 > SIGNALS_MAX && pings * 13 < SIGNALS_MAX + 100);
-        assert_eq!(outbox.take(&mut Vec::new(), &mut Vec::new()), Taken::Over);
-    }
-}
+#[path = "outbox_tests.rs"]
+mod tests;

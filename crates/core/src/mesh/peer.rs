@@ -56,10 +56,16 @@ impl Connection {
                 return Err((Refusal::Full, Message::with_extra(payload, Some(reply), None)));
             }
             asks.insert(id, reply);
+            // Where others are under way already it goes with theirs: one write for many.
+            let is_alone = asks.len() == 1;
             drop(asks);
             let payload = message.payload().as_slice();
             let frame = Frame::Ask { id, target: target.get(), timeout_ms, payload };
-            self.outbox.push(&frame, payload.len())
+            if is_alone {
+                self.outbox.push_now(&frame, payload.len())
+            } else {
+                self.outbox.push(&frame, payload.len())
+            }
         };
         match refused {
             Ok(()) => Ok(()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::{Connection, End};
 use super::frame::Frame;
@@ -79,11 +79,12 @@ impl Connection {
     pub(crate) async fn run(self: &Arc<Self>, stream: Stream, step: Vec<u8>) -> End {
         let Stream { source, sink, ahead } = stream;
         let writer = Arc::clone(self);
-        let mut writing = Abort(tokio::spawn(async move { writer.write(sink, &step).await }));
+        let task = tokio::spawn(async move { writer.write(sink, &step).await });
+        let mut writing = Writing { task, connection: self };
         let mut reading = pin!(self.read(source, ahead));
         tokio::select! {
             end = &mut reading => end,
-            written = &mut writing.0 => match written {
+            written = &mut writing.task => match written {
                 // All is written. The peer closes when it has read it.
                 Ok(Ok(())) => timeout(CLOSE_GRACE, reading).await.unwrap_or(End::Finished),
                 Ok(Err(error)) => End::Failed(error),
@@ -94,16 +95,27 @@ impl Connection {
 
     async fn read(&self, mut source: Source, mut buffer: BytesMut) -> End {
         let patience = patience(self.hello.heartbeat);
+        let mut heard = Instant::now();
+        // One timer, set anew when it goes off: a timer for each read would wake a thread to learn of it.
+        let mut silence = pin!(sleep(patience));
         loop {
             if let Err(end) = self.obey_all(&mut buffer) {
                 return end;
             }
             buffer.reserve(READ);
-            match timeout(patience, source.read_buf(&mut buffer)).await {
-                Err(_) => return End::Silent(patience),
-                Ok(Ok(0)) => return End::Closed,
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => return End::Failed(error),
+            tokio::select! {
+                biased;
+                read = source.read_buf(&mut buffer) => match read {
+                    Ok(0) => return End::Closed,
+                    Ok(_) => heard = Instant::now(),
+                    Err(error) => return End::Failed(error),
+                },
+                () = &mut silence => {
+                    if heard.elapsed() >= patience {
+                        return End::Silent(patience);
+                    }
+                    silence.as_mut().reset(heard + patience);
+                }
             }
         }
     }
@@ -122,42 +134,54 @@ impl Connection {
     async fn write(&self, mut sink: Sink, step: &[u8]) -> std::io::Result<()> {
         // The heartbeat follows at once, and is what flushes it.
         sink.write_all(step).await?;
+        let mut sink = Some(sink);
         let (mut signals, mut segments) = (Vec::new(), Vec::new());
-        let mut beat = Instant::now();
+        let mut beat = pin!(sleep(Duration::ZERO));
+        let mut is_time = true;
         loop {
-            if Instant::now() >= beat || self.ledger.is_due() {
+            if is_time || self.ledger.is_due() {
                 let (returned, received) = self.ledger.sums();
                 self.outbox.signal(&Frame::Beat { returned, received });
-                beat = Instant::now() + self.heartbeat;
+                beat.as_mut().reset(Instant::now() + self.heartbeat);
             }
-            match self.outbox.take(&mut signals, &mut segments) {
-                Taken::Over => {
+            let taken = self.outbox.take(&mut sink, &mut signals, &mut segments);
+            match (taken, &mut sink) {
+                (Taken::Some, Some(sink)) => {
+                    if !signals.is_empty() {
+                        sink.write_all(&signals).await?;
+                    }
+                    for segment in &segments {
+                        sink.write_all(segment).await?;
+                    }
+                    sink.flush().await?;
+                    is_time = beat.deadline() <= Instant::now();
+                }
+                (Taken::Over, Some(sink)) => {
                     sink.flush().await?;
                     return sink.shutdown().await;
                 }
-                Taken::Nothing => {
-                    let _ = timeout_at(beat, self.outbox.bell().notified()).await;
-                    continue;
+                (Taken::Over, None) => return Ok(()),
+                (Taken::Nothing | Taken::Some, _) => {
+                    tokio::select! {
+                        () = self.outbox.bell().notified() => is_time = false,
+                        () = &mut beat => is_time = true,
+                    }
                 }
-                Taken::Some => {}
             }
-            if !signals.is_empty() {
-                sink.write_all(&signals).await?;
-            }
-            for segment in &segments {
-                sink.write_all(segment).await?;
-            }
-            sink.flush().await?;
         }
     }
 }
 
-/// A task that goes with whoever waits for it.
-struct Abort<T>(tokio::task::JoinHandle<T>);
+/// The task that writes: goes with whoever waits for it, and the sink with it.
+struct Writing<'a> {
+    task: tokio::task::JoinHandle<std::io::Result<()>>,
+    connection: &'a Connection,
+}
 
-impl<T> Drop for Abort<T> {
+impl Drop for Writing<'_> {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
+        self.connection.outbox.abandon();
     }
 }
 
