@@ -33,6 +33,15 @@ test('ask_is_answered', async () => {
   answers.forEach((answer, number) => expect(String(answer)).toBe(`re ${number}`))
 })
 
+test('an ask that nobody waits for is delivered', async () => {
+  const rt = open()
+  const heard = []
+  const pid = rt.spawn((message) => void heard.push(`${message}`))
+  for (let number = 0; number < 100; number++) rt.ask(pid, `${number}`)
+  await eventually(() => heard.length === 100, 'every message')
+  expect(heard).toEqual(Array.from({ length: 100 }, (_, number) => `${number}`))
+})
+
 test('an ask to nobody is refused', async () => {
   const rt = open()
   await expect(rt.ask(4711, 'q')).rejects.toMatchObject({ code: 'NoProcess' })

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import signal
 import threading
 import time
 
 import iris
 import pytest
-from conftest import DEADLINE, eventually
+from conftest import DEADLINE, eventually, settled
+from iris._ask import AskFuture
 
 
 def test_ask_is_answered(rt: iris.Runtime) -> None:
@@ -157,6 +159,57 @@ def test_cancelled_ask_leaves_nothing_behind() -> None:
             with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.ensure_future(rt.ask(pid, b"")), 0.01)
             assert await rt.ask(rt.spawn(bytes.upper), b"a") == b"A"
+
+    asyncio.run(main())
+
+
+def futures_of_asks() -> int:
+    gc.collect()
+    return sum(isinstance(one, AskFuture) for one in gc.get_objects())
+
+
+def test_futures_that_nobody_holds_are_let_go() -> None:
+    async def main() -> None:
+        async with iris.Runtime() as rt:
+            before = futures_of_asks()
+            never, upper = rt.spawn_observed_handler(), rt.spawn(bytes.upper)
+            for _ in range(10_000):
+                rt.ask(never, b"", timeout=None)
+            assert futures_of_asks() == before
+            asked = [rt.ask(never, b"", timeout=None) for _ in range(100)]
+            done, waiting = await asyncio.wait(asked, timeout=0.01)
+            assert (len(done), len(waiting)) == (0, 100)
+            del asked, waiting
+            assert futures_of_asks() == before
+            assert len(rt.get_messages(never)) == 10_100, "they are delivered nevertheless"
+            assert await rt.ask(upper, b"a") == b"A"
+
+    asyncio.run(main())
+
+
+def test_an_ask_holds_its_future_while_somebody_waits() -> None:
+    async def main() -> None:
+        async with iris.Runtime() as rt:
+            gate, answers = asyncio.Event(), []
+
+            async def late(mailbox: iris.AsyncMailbox) -> None:
+                messages = [await mailbox.recv() for _ in range(2)]
+                await gate.wait()
+                for message in messages:
+                    mailbox.reply(message, b"late")
+
+            pid = rt.spawn_with_mailbox(late)
+
+            async def asking() -> None:
+                answers.append(await rt.ask(pid, b"", timeout=None))
+
+            # Nobody holds the task, nor the second future: what they wait for does.
+            asyncio.ensure_future(asking())  # noqa: RUF006
+            rt.ask(pid, b"", timeout=None).add_done_callback(lambda asked: answers.append(asked.result()))
+            await asyncio.sleep(0)
+            gc.collect()
+            gate.set()
+            await settled(lambda: answers == [b"late"] * 2, "both answers")
 
     asyncio.run(main())
 

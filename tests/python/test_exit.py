@@ -11,13 +11,15 @@ from itertools import cycle, islice
 
 import iris
 import pytest
-from conftest import run_script, times
+from conftest import SWITCH_INTERVAL, run_script, times
 from exits import ENDINGS, STATES, TRACEBACK, end
 
 # How many ends of each state a run of the tests sees, and how long one may take. The deep tests see more of them, on a
 # machine that does nothing else.
 RUNS = times("IRIS_EXIT_RUNS", 3)
 SECONDS_MAX = 2.0 if RUNS > 3 else 10.0
+# Beside threads that never rest, each time an end wants the interpreter it waits for one switch interval: a dozen times, or two.
+SECONDS_MAX += 25 * float(SWITCH_INTERVAL or 0)
 
 
 @pytest.mark.parametrize("number", range(len(STATES)), ids=list(STATES))

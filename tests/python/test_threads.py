@@ -111,8 +111,11 @@ def test_thread_count_has_a_clear_limit() -> None:
     script = """
 import resource, iris
 rt = iris.Runtime()
-function = lambda mailbox: mailbox.recv()
-rt.spawn_with_mailbox(function)
+def function(mailbox):
+    mailbox.reply(mailbox.recv(), b"begun")
+    mailbox.recv()
+# What the first thread needs of memory, it has when it has answered.
+rt.ask_blocking(rt.spawn_with_mailbox(function), b"")
 try:
     rt.ref(1)
 except iris.IrisError:

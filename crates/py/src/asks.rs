@@ -1,6 +1,6 @@
 //! Asks: questions to actors, awaited on an event loop or waited for by a thread.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use iris_core::sync::Mutex;
 use iris_core::{AskHandle, AskOptions, Error, ErrorKind, Payload, Pid};
@@ -8,7 +8,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyType};
+use pyo3::types::{PyBytes, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference};
 
 use crate::carried;
 use crate::errors::{raise, raise_kind};
@@ -106,29 +106,29 @@ pub(crate) fn ask<'py>(
     let Some(lane) = shared.loops.running(py, shared)? else {
         return Err(PyRuntimeError::new_err("ask needs a running event loop; use ask_blocking in a thread"));
     };
-    let (future, answered) = new_future(py, &lane)?;
+    let future = new_future(py, &lane)?;
+    let hold = Py::new(py, AskHold { handle: OnceLock::new(), future: Mutex::new(Held::Unawaited) })?;
+    future.setattr(intern!(py, "hold"), &hold)?;
+    let awaited = Awaited { future: PyWeakrefReference::new(&future)?.unbind(), hold: hold.clone_ref(py) };
     let that = Arc::clone(&lane);
-    let handle = match pid {
-        None => {
-            lane.answer(answered, Err(nobody()));
-            None
-        }
+    match pid {
+        None => lane.answer(awaited, Err(nobody())),
         Some(pid) => {
-            let completion = Box::new(move |outcome| that.answer(answered, outcome));
-            Some(core.ask_with(pid, payload, options, completion))
+            let completion = Box::new(move |outcome| that.answer(awaited, outcome));
+            let handle = core.ask_with(pid, payload, options, completion);
+            hold.get().handle.get_or_init(|| handle);
         }
-    };
-    future.setattr(intern!(py, "take_back"), Py::new(py, TakeBack { handle })?)?;
+    }
     Ok(future)
 }
 
-/// A future of the loop, and a second hold of it.
-fn new_future<'py>(py: Python<'py>, lane: &LoopLane) -> PyResult<(Bound<'py, PyAny>, Py<PyAny>)> {
+/// A future of the loop.
+fn new_future<'py>(py: Python<'py>, lane: &LoopLane) -> PyResult<Bound<'py, PyAny>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static NAMES: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
     let class = CLASS.import(py, "iris._ask", "AskFuture")?;
-    let future = interpreter::call_named(class, intern!(py, "loop"), lane.event_loop(py))?;
-    let answered = future.clone().unbind();
-    Ok((future, answered))
+    let names = NAMES.get_or_try_init(py, || PyTuple::new(py, ["loop"]).map(Bound::unbind))?;
+    interpreter::call_named(class, names.bind(py), lane.event_loop(py))
 }
 
 /// Asks, and waits.
@@ -169,18 +169,76 @@ pub(crate) fn ask_blocking<'py>(
     }
 }
 
-/// What the future of an ask calls when it is cancelled.
+/// What an ask and its future know of each other.
+///
+/// The collector does not see what is held from here. So the ask holds its future only while somebody waits for it: one that
+/// nobody holds and nobody waits for is let go, although its actor may never answer. Its message is delivered all the same.
 #[pyclass(frozen, module = "iris._iris")]
-struct TakeBack {
-    handle: Option<AskHandle>,
+pub(crate) struct AskHold {
+    handle: OnceLock<AskHandle>,
+    future: Mutex<Held>,
+}
+
+enum Held {
+    Unawaited,
+    Awaited(#[expect(dead_code, reason = "held, not read")] Py<PyAny>),
+    /// The ask is over, and holds nothing any more.
+    Over,
 }
 
 #[pymethods]
-impl TakeBack {
-    fn __call__(&self) {
-        if let Some(handle) = &self.handle {
+impl AskHold {
+    /// The future is cancelled: gives the ask up.
+    fn take_back(&self) {
+        if let Some(handle) = self.handle.get() {
             handle.cancel();
         }
+    }
+
+    /// Somebody waits for the future.
+    fn keep(&self, future: Py<PyAny>) {
+        let mut held = self.future.lock();
+        if matches!(*held, Held::Unawaited) {
+            *held = Held::Awaited(future);
+        }
+    }
+
+    /// Nobody waits for the future any more.
+    fn let_go(&self) {
+        self.change(Held::Unawaited);
+    }
+}
+
+impl AskHold {
+    fn change(&self, next: Held) {
+        let before = {
+            let mut held = self.future.lock();
+            if matches!(*held, Held::Over) {
+                return;
+            }
+            std::mem::replace(&mut *held, next)
+        };
+        // The end of a future runs code of users, which may come back here.
+        drop(before);
+    }
+}
+
+/// The future of an ask, as the ask holds it.
+pub(crate) struct Awaited {
+    future: Py<PyWeakrefReference>,
+    hold: Py<AskHold>,
+}
+
+impl Awaited {
+    /// The future, unless it is gone.
+    pub(crate) fn future<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.future.bind(py).upgrade()
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.hold.get().change(Held::Over);
     }
 }
 
@@ -190,5 +248,5 @@ fn nobody() -> Error {
 
 /// Makes the classes that users never name; see `prepare` in lib.rs.
 pub(crate) fn prepare(py: Python<'_>) {
-    py.get_type::<TakeBack>();
+    py.get_type::<AskHold>();
 }

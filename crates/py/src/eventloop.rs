@@ -15,6 +15,7 @@ use pyo3::exceptions::PyNotImplementedError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use crate::asks::Awaited;
 use crate::async_waiter::AsyncWaiter;
 use crate::carried;
 use crate::errors::{OrRaise, raise};
@@ -30,7 +31,7 @@ use crate::wakefd::Waker;
 /// Something the loop's thread must do.
 pub(crate) enum Job {
     /// Resolve an ask's future.
-    Answer(Py<PyAny>, Result<Payload, Error>),
+    Answer(Awaited, Result<Payload, Error>),
     /// Let an async pull actor look at its mailbox.
     Wake(Arc<AsyncWaiter>),
     /// Anything rare.
@@ -50,6 +51,8 @@ pub(crate) struct LoopLane {
     hosting: Mutex<()>,
     /// The thread that ran the loop last.
     thread: AtomicU64,
+    /// Whether that thread is within `drain`, where the loop runs and nobody need be asked for it.
+    draining: AtomicBool,
     waker: OnceLock<Waker>,
     soon: OnceLock<Py<Soon>>,
     soon_scheduled: AtomicBool,
@@ -88,6 +91,7 @@ impl LoopLane {
             hosted: OnceLock::new(),
             hosting: Mutex::new(()),
             thread: AtomicU64::new(thread),
+            draining: AtomicBool::new(false),
             waker: OnceLock::new(),
             soon: OnceLock::new(),
             soon_scheduled: AtomicBool::new(false),
@@ -194,7 +198,7 @@ impl LoopLane {
         if !self.was_here() || !interpreter::holds_gil() {
             return None;
         }
-        Python::attach(|py| self.runs_here(py).then(|| call(py)))
+        Python::attach(|py| (self.draining.load(Ordering::Relaxed) || self.runs_here(py)).then(|| call(py)))
     }
 
     /// Whether the loop is this thread's: it runs here, or ran here last and rests.
@@ -237,17 +241,17 @@ impl LoopLane {
     }
 
     /// Resolves an ask's future: at once on the loop's thread, else through the loop.
-    pub(crate) fn answer(self: &Arc<Self>, future: Py<PyAny>, outcome: Result<Payload, Error>) {
-        let mut job = Some((future, outcome));
+    pub(crate) fn answer(self: &Arc<Self>, awaited: Awaited, outcome: Result<Payload, Error>) {
+        let mut job = Some((awaited, outcome));
         let answered = self.with_loop_here(|py| {
-            if let Some((future, outcome)) = job.take() {
-                resolve(py, &future, outcome);
+            if let Some((awaited, outcome)) = job.take() {
+                resolve(py, &awaited, outcome);
             }
         });
         if answered.is_none()
-            && let Some((future, outcome)) = job
+            && let Some((awaited, outcome)) = job
         {
-            self.post(Job::Answer(future, outcome));
+            self.post(Job::Answer(awaited, outcome));
         }
     }
 
@@ -278,7 +282,14 @@ impl LoopLane {
 
     fn drain(self: &Arc<Self>, py: Python<'_>) {
         self.thread.store(interpreter::thread_ident(), Ordering::Relaxed);
-        let deadline = Instant::now() + SLICE;
+        let outermost = !self.draining.swap(true, Ordering::Relaxed);
+        self.drain_for(py, Instant::now() + SLICE);
+        if outermost {
+            self.draining.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn drain_for(self: &Arc<Self>, py: Python<'_>, deadline: Instant) {
         loop {
             self.do_jobs(py);
             let drained = self.hosted.get().map_or(Drained::Empty, |hosted| hosted.drain(deadline));
@@ -303,7 +314,7 @@ impl LoopLane {
         };
         for job in jobs {
             match job {
-                Job::Answer(future, outcome) => resolve(py, &future, outcome),
+                Job::Answer(awaited, outcome) => resolve(py, &awaited, outcome),
                 Job::Wake(waiter) => waiter.resolve(py),
                 Job::Call(call) => call(py),
             }
@@ -386,13 +397,8 @@ impl LoopLane {
     }
 }
 
-fn resolve(py: Python<'_>, future: &Py<PyAny>, outcome: Result<Payload, Error>) {
-    let future = future.bind(py);
-    let done = interpreter::call_method(future, intern!(py, "done"), &[])
-        .and_then(|done| interpreter::is_true(&done));
-    if !matches!(done, Ok(false)) {
-        return;
-    }
+fn resolve(py: Python<'_>, awaited: &Awaited, outcome: Result<Payload, Error>) {
+    let Some(future) = &awaited.future(py) else { return };
     let set = match outcome {
         Ok(payload) => {
             let answer = payload::into_python(py, payload).into_any();
@@ -403,7 +409,7 @@ fn resolve(py: Python<'_>, future: &Py<PyAny>, outcome: Result<Payload, Error>) 
             interpreter::call_method(future, intern!(py, "set_exception"), &[&error])
         }
     };
-    // A future whose loop was closed meanwhile has nobody to tell.
+    // A future that is done already, or whose loop was closed meanwhile, has nobody to tell.
     drop(set);
 }
 

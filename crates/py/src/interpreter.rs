@@ -235,14 +235,14 @@ pub(crate) fn call<'py>(
 /// Calls user code with one argument that has a name, as [`call`] does.
 pub(crate) fn call_named<'py>(
     callable: &Bound<'py, PyAny>,
-    name: &Bound<'py, PyString>,
+    names: &Bound<'py, PyTuple>,
     argument: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let names = PyTuple::new(callable.py(), [name])?;
+    debug_assert_eq!(names.len(), 1, "one argument has one name");
     let arguments = [std::ptr::null_mut(), argument.as_ptr()];
     let offset = ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
     // SAFETY: no argument by place and one by name follow the free slot that the offset flag promises.
-    unsafe { vectorcall(callable, arguments.as_ptr().add(1), offset, Some(&names)) }
+    unsafe { vectorcall(callable, arguments.as_ptr().add(1), offset, Some(names)) }
 }
 
 /// Calls user code without arguments, as [`call`] does.
