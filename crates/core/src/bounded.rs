@@ -250,7 +250,7 @@ fn take_if(shared: &Shared, cell: &Cell, pid: Pid, may: impl FnOnce(&Details) ->
 fn drop_strays(shared: &Shared, cell: &Cell, pid: Pid) {
     let mut strays = cell.word.take();
     while let Some(node) = strays.pop() {
-        if let Incoming::User(message) = node.incoming {
+        if let Incoming::User(message) = node.into_incoming() {
             cell.count_taken_beside_senders(1);
             shared.drop_message(pid, message, Dropped::ActorExited);
         }

@@ -16,8 +16,8 @@ use crate::cell::{Cell, flag};
 use crate::counters::Dropped;
 use crate::details::{Details, Signal};
 use crate::exit::ExitReason;
+use crate::list::List;
 use crate::message::{Incoming, SystemKind, SystemMessage};
-use crate::node::List;
 use crate::pid::Pid;
 use crate::quietly::quietly;
 use crate::shared::Shared;
@@ -147,7 +147,7 @@ fn drop_queued(shared: &Shared, cell: &Cell, pid: Pid) {
 
 fn drop_list(shared: &Shared, cell: &Cell, pid: Pid, mut list: List) {
     while let Some(node) = list.pop() {
-        if let Incoming::User(message) = node.incoming {
+        if let Incoming::User(message) = node.into_incoming() {
             cell.count_taken(1);
             shared.drop_message(pid, message, Dropped::ActorExited);
         }

@@ -51,6 +51,7 @@ mod bounded;
 mod cell;
 mod details;
 mod history;
+mod list;
 mod mailbox;
 mod node;
 mod remote;
@@ -114,7 +115,7 @@ pub use options::{
     BUDGET_DEFAULT, Bounds, ChildSpec, RuntimeOptions, SpawnOptions, SupervisorOptions, WORKERS_MAX,
 };
 pub use overflow::Overflow;
-pub use payload::{HostBytes, INLINE_MAX, Payload};
+pub use payload::{HostBytes, INLINE_MAX, Payload, PayloadView, SHORT_MAX};
 pub use pid::{PID_MAX, Pid};
 pub use pull::{Finish, PullMailbox, Received};
 pub use runtime::Runtime;

@@ -18,14 +18,17 @@
 //! push after the slot was given to another: the new owner sees the stranger's generation and drops the node, so a
 //! message never reaches an actor it was not sent to.
 
-use crate::node::{List, Node};
+use crate::list::List;
+use crate::node::{Link, Node};
+use std::ptr::NonNull;
+
 use crate::sync::{AtomicUsize, Ordering};
 
 const SIGNAL: usize = 1;
 const ACTIVE: usize = 2;
 const CLOSED: usize = 4;
 const WAITING: usize = 8;
-const FLAGS: usize = align_of::<Node>() - 1;
+const FLAGS: usize = align_of::<Link>() - 1;
 
 const _: () = assert!(FLAGS == SIGNAL | ACTIVE | CLOSED | WAITING);
 
@@ -37,7 +40,7 @@ pub(crate) enum Push {
     /// Put the actor on its lane.
     Schedule,
     /// Nothing was queued: the actor takes no messages any more.
-    Refused(Box<Node>),
+    Refused(Node),
 }
 
 /// What the sender of a signal must do next.
@@ -68,20 +71,20 @@ impl Word {
 
     /// Ends the slot's actor: the caller owned it and has emptied it. What came since is given back to be dropped.
     pub(crate) fn vacate(&self) -> List {
-        List::from_newest((self.0.swap(CLOSED, Ordering::AcqRel) & !FLAGS) as *mut Node)
+        List::from_newest((self.0.swap(CLOSED, Ordering::AcqRel) & !FLAGS) as *mut Link)
     }
 
     #[inline]
-    pub(crate) fn push(&self, node: Box<Node>) -> Push {
-        let raw = Box::into_raw(node);
+    pub(crate) fn push(&self, node: Node) -> Push {
+        let raw = node.into_raw();
         let mut old = self.0.load(Ordering::Relaxed);
         loop {
             if old & CLOSED != 0 {
                 // SAFETY: `raw` was not published.
-                return Push::Refused(unsafe { Box::from_raw(raw) });
+                return Push::Refused(unsafe { Node::from_raw(NonNull::new_unchecked(raw)) });
             }
             // SAFETY: `raw` is ours until the exchange below publishes it.
-            unsafe { (*raw).next = (old & !FLAGS) as *mut Node };
+            unsafe { (*raw).next = (old & !FLAGS) as *mut Link };
             let new = raw as usize | (old & FLAGS) | ACTIVE;
             match self.0.compare_exchange_weak(old, new, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return if old & ACTIVE == 0 { Push::Schedule } else { Push::Queued },
@@ -196,7 +199,7 @@ impl Word {
             return (List::default(), false);
         }
         let word = self.0.fetch_and(FLAGS, Ordering::AcqRel);
-        (List::from_newest((word & !FLAGS) as *mut Node), word & SIGNAL != 0)
+        (List::from_newest((word & !FLAGS) as *mut Link), word & SIGNAL != 0)
     }
 
     /// Owner: goes idle. False where a message or a signal came.

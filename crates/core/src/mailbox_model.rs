@@ -5,8 +5,9 @@ use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::thread;
 
 use super::{Push, Signalled, Word};
-use crate::message::{Incoming, Message};
-use crate::node::{List, Node};
+use crate::list::List;
+use crate::message::Message;
+use crate::node::Node;
 use crate::payload::Payload;
 
 /// One actor whose owner is whoever was told to schedule it.
@@ -32,7 +33,7 @@ impl Actor {
     }
 
     fn send(&self) {
-        let node = Node::new(1, Incoming::User(Message::new(Payload::copy_from(b"x"))));
+        let node = Node::new(1, Message::new(Payload::copy_from(b"x")));
         match self.word.push(node) {
             Push::Schedule => self.run(),
             Push::Queued => {}
@@ -109,7 +110,7 @@ fn what_is_refused_and_what_is_taken_is_all_that_was_sent() {
         word.open(true);
         let other = Arc::clone(&word);
         let sender = thread::spawn(move || {
-            let node = Node::new(1, Incoming::User(Message::new(Payload::copy_from(b"x"))));
+            let node = Node::new(1, Message::new(Payload::copy_from(b"x")));
             matches!(other.push(node), Push::Refused(_))
         });
         word.close();
@@ -127,7 +128,7 @@ fn one_who_waits_is_woken_by_a_signal_and_left_alone_by_messages() {
         word.open(true);
         let other = Arc::clone(&word);
         let sender = thread::spawn(move || {
-            let node = Node::new(1, Incoming::User(Message::new(Payload::copy_from(b"x"))));
+            let node = Node::new(1, Message::new(Payload::copy_from(b"x")));
             assert!(matches!(other.push(node), Push::Queued));
             other.signal(false)
         });
@@ -144,21 +145,21 @@ fn a_message_to_an_ended_actor_carries_its_generation_to_the_next() {
         word.open(true);
         let other = Arc::clone(&word);
         let late = thread::spawn(move || {
-            let node = Node::new(1, Incoming::User(Message::new(Payload::copy_from(b"x"))));
+            let node = Node::new(1, Message::new(Payload::copy_from(b"x")));
             matches!(other.push(node), Push::Refused(_))
         });
         let mut seen = Vec::new();
         word.close();
         let mut list = word.vacate();
         while let Some(node) = list.pop() {
-            seen.push(node.generation);
+            seen.push(node.generation());
         }
         word.open(true);
         let refused = late.join().expect("the sender");
         let mut list = word.take();
         while let Some(node) = list.pop() {
-            assert_ne!(node.generation, 2, "a message of the second actor that nobody sent");
-            seen.push(node.generation);
+            assert_ne!(node.generation(), 2, "a message of the second actor that nobody sent");
+            seen.push(node.generation());
         }
         assert_eq!(seen.len() + usize::from(refused), 1);
     });
@@ -199,7 +200,7 @@ struct Ending {
 impl Ending {
     /// How many messages were refused.
     fn send(&self) -> usize {
-        match self.word.push(Node::new(1, Incoming::User(Message::new(Payload::copy_from(b"x"))))) {
+        match self.word.push(Node::new(1, Message::new(Payload::copy_from(b"x")))) {
             Push::Schedule => self.run(),
             Push::Queued => {}
             Push::Refused(_) => return 1,

@@ -35,6 +35,12 @@ impl Message {
         Self { payload, extra: None }
     }
 
+    /// The payload, if that is all there is.
+    #[inline]
+    pub(crate) fn into_plain(self) -> Result<Payload, Self> {
+        if self.extra.is_none() { Ok(self.payload) } else { Err(self) }
+    }
+
     pub(crate) fn with_extra(
         payload: Payload,
         reply: Option<Reply>,

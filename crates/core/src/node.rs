@@ -1,285 +1,363 @@
-//! Node: one queued message, and the list of those that an owner took from its mailbox.
+//! Node: one queued message, in as much memory as it needs.
 //!
-//! Senders link newest first and an owner handles oldest first, so what is taken must be turned around, which takes a
-//! look at every node. A million of them would take some 10 ms and hold up everybody else on the lane: a list turns at
-//! most [`TURN_MAX`] at a time, and its owner gives the others their turn in between.
+//! A million messages that wait are memory to be filled, turned around, and read again, and that costs more than all else
+//! about them. So a node is a link and the words of a payload: half a cache line for up to 16 bytes or an object of a host
+//! language, 48 bytes for any other payload. Only what has more to it, such as an ask, takes a whole line.
 
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::ptr::{self, NonNull};
 
-use crate::message::{Incoming, Message};
+use crate::message::{Incoming, Message, Reply};
+use crate::payload::{INLINE_MAX, Payload, PayloadKind, PayloadView, SHORT_MAX, Words};
 
-/// Nodes turned around at a time: some 40 µs where none of them is in a cache.
-const TURN_MAX: usize = 4096;
-/// The pointer of a list leads to a [`Turning`].
-const TURNING: usize = 1;
+/// The kind of a node that holds more than a payload.
+const WHOLE: u32 = 0;
 
-/// One queued message: a cache line.
-#[repr(align(16))]
-pub(crate) struct Node {
-    pub(crate) next: *mut Node,
-    pub(crate) generation: u32,
-    pub(crate) incoming: Incoming,
+/// What every node begins with.
+#[repr(C, align(16))]
+pub(crate) struct Link {
+    pub(crate) next: *mut Link,
+    generation: u32,
+    /// The code of the payload's kind, or [`WHOLE`].
+    kind: u32,
+}
+
+/// A node of a payload alone.
+#[repr(C)]
+struct Plain<const WORDS: usize> {
+    link: Link,
+    words: [MaybeUninit<u64>; WORDS],
+}
+
+/// A node of a message with an answer awaited or a context, or of a notice.
+#[repr(C)]
+struct Whole {
+    link: Link,
+    incoming: Incoming,
+}
+
+type Short = Plain<{ SHORT_MAX / 8 }>;
+type Long = Plain<{ INLINE_MAX / 8 }>;
+
+const _: () = assert!(size_of::<Short>() == 32 && size_of::<Long>() == 48 && size_of::<Whole>() == 64);
+
+/// One queued message, or notice.
+pub(crate) struct Node(NonNull<Link>);
+
+// SAFETY: a node owns what it holds, and `Incoming` is `Send`.
+unsafe impl Send for Node {}
+
+/// Writes a node in place: built on the stack and moved, the message would be copied once more on the hot path.
+macro_rules! node {
+    ($Kind:ident { $generation:expr, $kind:expr, $field:ident: $value:expr }) => {{
+        let place: *mut $Kind = Box::into_raw(Box::<$Kind>::new_uninit()).cast();
+        // SAFETY: each field is written once, into memory that is ours, and all of them are.
+        unsafe {
+            (&raw mut (*place).link).write(Link {
+                next: ptr::null_mut(),
+                generation: $generation,
+                kind: $kind,
+            });
+            (&raw mut (*place).$field).write($value);
+            Node(NonNull::new_unchecked(place.cast()))
+        }
+    }};
 }
 
 impl Node {
     #[inline]
-    pub(crate) fn new(generation: u32, incoming: Incoming) -> Box<Self> {
-        // Written in place: built on the stack and moved, the message would be copied once more on the hot path.
-        let mut node = Box::<Self>::new_uninit();
-        let place = node.as_mut_ptr();
-        // SAFETY: each field is written once, into memory that is ours, and all of them are.
+    pub(crate) fn new(generation: u32, message: Message) -> Self {
+        match message.into_plain() {
+            Ok(payload) => Self::plain(generation, payload),
+            Err(message) => Self::whole(generation, Incoming::User(message)),
+        }
+    }
+
+    pub(crate) fn whole(generation: u32, incoming: Incoming) -> Self {
+        node!(Whole { generation, WHOLE, incoming: incoming })
+    }
+
+    #[inline]
+    fn plain(generation: u32, payload: Payload) -> Self {
+        let (kind, words) = payload.into_parts();
+        if kind.is_short() {
+            let [first, second, ..] = words;
+            node!(Short { generation, kind.code(), words: [first, second] })
+        } else {
+            node!(Long { generation, kind.code(), words: words })
+        }
+    }
+
+    /// # Safety
+    /// `link` came from [`Node::into_raw`] and is taken back once.
+    #[inline]
+    pub(crate) unsafe fn from_raw(link: NonNull<Link>) -> Self {
+        Self(link)
+    }
+
+    #[inline]
+    pub(crate) fn into_raw(self) -> *mut Link {
+        ManuallyDrop::new(self).0.as_ptr()
+    }
+
+    fn link(&self) -> &Link {
+        // SAFETY: ours, and every node begins with one.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The actor it was sent to, of all that lived in the slot.
+    #[inline]
+    pub(crate) fn generation(&self) -> u32 {
+        self.link().generation
+    }
+
+    /// What kind of payload it holds, if that is all.
+    #[inline]
+    fn kind(&self) -> Option<PayloadKind> {
+        PayloadKind::from_code(self.link().kind)
+    }
+
+    /// What it holds beside a payload. The caller saw that it has no kind.
+    #[inline]
+    fn incoming(&self) -> *mut Incoming {
+        debug_assert!(self.link().kind == WHOLE);
+        // SAFETY: a node of this kind is a `Whole`; no reference is made.
+        unsafe { &raw mut (*self.0.as_ptr().cast::<Whole>()).incoming }
+    }
+
+    /// A look at the payload. The words lie behind the link in a node of either length.
+    #[inline]
+    fn words(&self) -> *const MaybeUninit<u64> {
+        // SAFETY: the words begin where the link ends, in the same allocation.
+        unsafe { self.0.as_ptr().add(1).cast() }
+    }
+
+    #[inline]
+    pub(crate) fn into_incoming(self) -> Incoming {
+        match self.kind() {
+            Some(kind) => Incoming::User(self.into_plain(kind)),
+            None => self.into_whole(),
+        }
+    }
+
+    /// The message of a node of this kind.
+    #[inline]
+    fn into_plain(self, kind: PayloadKind) -> Message {
+        let node = ManuallyDrop::new(self);
+        // Each message is written to where it goes, and then the memory is given back.
+        // SAFETY: a short node has its first words, another has them all; they are read once, from a node that is given
+        // back then without a look into it.
         unsafe {
-            (&raw mut (*place).next).write(std::ptr::null_mut());
-            (&raw mut (*place).generation).write(generation);
-            (&raw mut (*place).incoming).write(incoming);
-            node.assume_init()
+            if kind.is_short() {
+                let [first, second] = node.words().cast::<[MaybeUninit<u64>; SHORT_MAX / 8]>().read();
+                let unused = MaybeUninit::uninit();
+                let words = [first, second, unused, unused];
+                let message = Message::new(Payload::from_parts(kind, words));
+                node.free::<Short>();
+                return message;
+            }
+            let message = Message::new(Payload::from_parts(kind, node.words().cast::<Words>().read()));
+            node.free::<Long>();
+            message
+        }
+    }
+
+    /// What a node without a kind holds.
+    fn into_whole(self) -> Incoming {
+        let node = ManuallyDrop::new(self);
+        // SAFETY: as in `into_plain`, of a `Whole`.
+        unsafe {
+            let incoming = node.incoming().read();
+            node.free::<Whole>();
+            incoming
+        }
+    }
+
+    /// Gives the memory back.
+    ///
+    /// # Safety
+    /// The node is a `T`, and what it holds was taken out or may be forgotten.
+    #[inline]
+    unsafe fn free<T>(&self) {
+        // SAFETY: the caller's promise: it came from a box of this.
+        drop(unsafe { Box::from_raw(self.0.as_ptr().cast::<MaybeUninit<T>>()) });
+    }
+}
+
+impl Drop for Node {
+    #[inline]
+    fn drop(&mut self) {
+        match self.kind() {
+            // SAFETY: inline bytes need no drop, and short ones lie in a short node.
+            Some(kind) if kind.is_short() && kind.is_inline() => unsafe { self.free::<Short>() },
+            // SAFETY: `self` is not used again.
+            _ => drop(unsafe { Self::from_raw(self.0) }.into_incoming()),
         }
     }
 }
 
-/// A node that holds a message of a user: it is moved from there to its handler at once.
-pub(crate) struct Queued(Box<Node>);
+/// A node that holds a message of a user.
+pub(crate) struct Queued(Node);
 
 impl Queued {
     /// A message that lay elsewhere.
     pub(crate) fn from_message(generation: u32, message: Message) -> Self {
-        Self(Node::new(generation, Incoming::User(message)))
+        Self(Node::new(generation, message))
     }
 
     /// `None` for a notice of the runtime, which is dropped.
     #[inline]
-    pub(crate) fn new(node: Box<Node>) -> Option<Self> {
-        matches!(node.incoming, Incoming::User(_)).then(|| Self(node))
-    }
-
-    pub(crate) fn generation(&self) -> u32 {
-        self.0.generation
+    pub(crate) fn new(node: Node) -> Option<Self> {
+        // SAFETY: it has no kind, and nobody else has it.
+        if node.kind().is_none() && matches!(unsafe { &*node.incoming() }, Incoming::System(_)) {
+            return None;
+        }
+        Some(Self(node))
     }
 
     #[inline]
-    pub(crate) fn message(&self) -> &Message {
-        match &self.0.incoming {
-            Incoming::User(message) => message,
+    pub(crate) fn generation(&self) -> u32 {
+        self.0.generation()
+    }
+
+    /// The message, if there is more to it than its payload.
+    #[inline]
+    fn whole(&self) -> Option<&Message> {
+        if self.0.kind().is_some() {
+            return None;
+        }
+        // SAFETY: it has no kind, and is ours.
+        match unsafe { &*self.0.incoming() } {
+            Incoming::User(message) => Some(message),
             Incoming::System(_) => unreachable!("looked at in `new`"),
         }
     }
 
-    pub(crate) fn message_mut(&mut self) -> &mut Message {
-        match &mut self.0.incoming {
-            Incoming::User(message) => message,
-            Incoming::System(_) => unreachable!("looked at in `new`"),
+    #[inline]
+    pub(crate) fn payload(&self) -> PayloadView<'_> {
+        match (self.0.kind(), self.whole()) {
+            // SAFETY: a node of this kind, borrowed as long as the view.
+            (Some(kind), _) => unsafe { PayloadView::of_parts(kind, self.0.words()) },
+            (None, Some(message)) => message.payload().view(),
+            (None, None) => unreachable!("a node without a kind holds a message"),
         }
     }
 
-    pub(crate) fn into_node(self) -> Box<Node> {
+    #[inline]
+    pub(crate) fn is_expired(&self) -> bool {
+        self.whole().is_some_and(Message::is_expired)
+    }
+
+    #[inline]
+    pub(crate) fn wants_reply(&self) -> bool {
+        self.whole().is_some_and(Message::wants_reply)
+    }
+
+    pub(crate) fn take_reply(&mut self) -> Option<Reply> {
+        self.whole()?;
+        // SAFETY: it has no kind, as it is whole, and is ours.
+        match unsafe { &mut *self.0.incoming() } {
+            Incoming::User(message) => message.take_reply(),
+            Incoming::System(_) => None,
+        }
+    }
+
+    pub(crate) fn into_node(self) -> Node {
         self.0
     }
 
     #[inline]
     pub(crate) fn into_message(self) -> Message {
-        let message: *const Message = self.message();
-        let node = Box::into_raw(self.0).cast::<MaybeUninit<Node>>();
-        // SAFETY: the message is read once from a node that is ours, which is given back then without a look into it.
-        unsafe {
-            let message = message.read();
-            drop(Box::from_raw(node));
-            message
+        if let Some(kind) = self.0.kind() {
+            return self.0.into_plain(kind);
         }
-    }
-}
-
-/// Messages taken from a mailbox, oldest first. One word, as every actor has one: null, the oldest node, or a boxed
-/// [`Turning`] with its lowest bit set.
-pub(crate) struct List {
-    first: *mut Node,
-}
-
-/// A list on its way: what is turned already is linked oldest first, what is left newest first.
-struct Turning {
-    turned: *mut Node,
-    left: *mut Node,
-}
-
-// SAFETY: a list owns its nodes, and `Incoming` is `Send`.
-unsafe impl Send for List {}
-
-impl Default for List {
-    fn default() -> Self {
-        Self { first: std::ptr::null_mut() }
-    }
-}
-
-impl Turning {
-    /// Turns at most so many; true when none is left.
-    fn turn(&mut self, nodes: usize) -> bool {
-        for _ in 0..nodes {
-            if self.left.is_null() {
-                return true;
-            }
-            // SAFETY: the list was taken whole, so its nodes are ours alone.
-            let older = unsafe { std::mem::replace(&mut (*self.left).next, self.turned) };
-            self.turned = self.left;
-            self.left = older;
+        match self.0.into_whole() {
+            Incoming::User(message) => message,
+            Incoming::System(_) => unreachable!("looked at in `new`"),
         }
-        self.left.is_null()
-    }
-}
-
-impl List {
-    /// Takes over a chain, and turns as much of it as may be turned at a time.
-    pub(crate) fn from_newest(newest: *mut Node) -> Self {
-        let mut turning = Turning { turned: std::ptr::null_mut(), left: newest };
-        if turning.turn(TURN_MAX) {
-            return Self { first: turning.turned };
-        }
-        Self { first: Box::into_raw(Box::new(turning)).map_addr(|address| address | TURNING).cast() }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_null()
-    }
-
-    /// Whether messages are there that [`List::pop_soon`] does not reach yet.
-    #[inline]
-    pub(crate) fn is_turning(&self) -> bool {
-        self.first.addr() & TURNING != 0
-    }
-
-    fn turn(&mut self, nodes: usize) {
-        let turning = self.first.map_addr(|address| address & !TURNING).cast::<Turning>();
-        // SAFETY: with the bit set, the pointer came from a box in `from_newest` and is ours.
-        unsafe {
-            if (*turning).turn(nodes) {
-                self.first = Box::from_raw(turning).turned;
-            }
-        }
-    }
-
-    #[cold]
-    fn turn_all(&mut self) {
-        self.turn(usize::MAX);
-    }
-
-    /// The oldest message, if it can be reached without holding everybody up: `None` also while the list
-    /// [is turning](List::is_turning). Each call turns some more of it.
-    #[inline]
-    pub(crate) fn pop_soon(&mut self) -> Option<Box<Node>> {
-        if self.is_turning() {
-            self.turn(TURN_MAX);
-            if self.is_turning() {
-                return None;
-            }
-        }
-        self.pop_first()
-    }
-
-    /// The oldest message.
-    #[inline]
-    pub(crate) fn pop(&mut self) -> Option<Box<Node>> {
-        if self.is_turning() {
-            self.turn_all();
-        }
-        self.pop_first()
-    }
-
-    #[inline]
-    fn pop_first(&mut self) -> Option<Box<Node>> {
-        if self.first.is_null() {
-            return None;
-        }
-        // SAFETY: the list owns its nodes, each of which came from a box.
-        let node = unsafe { Box::from_raw(self.first) };
-        self.first = node.next;
-        Some(node)
-    }
-
-    /// Puts a message before all others.
-    pub(crate) fn push_front(&mut self, mut node: Box<Node>) {
-        if self.is_turning() {
-            self.turn_all();
-        }
-        node.next = self.first;
-        self.first = Box::into_raw(node);
-    }
-}
-
-impl Drop for List {
-    fn drop(&mut self) {
-        while self.pop().is_some() {}
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
     use super::*;
-    use crate::payload::Payload;
+    use crate::payload::HostBytes;
 
-    /// The nodes of messages that hold their own numbers, as senders link them.
-    fn chain(count: usize) -> *mut Node {
-        (0..count).fold(std::ptr::null_mut(), |newest, number| {
-            let message = Message::new(Payload::copy_from(&number.to_le_bytes()));
-            let mut node = Node::new(1, Incoming::User(message));
-            node.next = newest;
-            Box::into_raw(node)
-        })
+    /// An object of a host that tells how many of it live.
+    struct Counted(Arc<Vec<u8>>);
+
+    // SAFETY: the vector is never changed, and an `Arc` of it may be dropped anywhere.
+    unsafe impl HostBytes for Counted {
+        fn into_raw(self) -> NonNull<()> {
+            NonNull::new(Arc::into_raw(self.0).cast_mut().cast()).expect("never null")
+        }
+
+        unsafe fn from_raw(raw: NonNull<()>) -> Self {
+            // SAFETY: the caller's promise.
+            Self(unsafe { Arc::from_raw(raw.as_ptr().cast_const().cast()) })
+        }
+
+        unsafe fn slice<'a>(raw: NonNull<()>) -> &'a [u8] {
+            // SAFETY: the caller's promise.
+            unsafe { &*raw.as_ptr().cast_const().cast::<Vec<u8>>() }
+        }
     }
 
-    fn number(node: &Node) -> usize {
-        let Incoming::User(message) = &node.incoming else { panic!("a message of a user") };
-        usize::from_le_bytes(message.payload().as_slice().try_into().expect("a number"))
+    fn queued(payload: Payload) -> Queued {
+        Queued::new(Node::new(7, Message::new(payload))).expect("a message of a user")
     }
 
     #[test]
-    fn a_node_is_a_cache_line() {
-        assert_eq!(size_of::<Node>(), 64);
+    fn bytes_of_any_length_come_out_as_they_went_in() {
+        let bytes: Vec<u8> = (1..=200).collect();
+        for length in 0..bytes.len() {
+            let expected = &bytes[..length];
+            let queued = queued(Payload::copy_from(expected));
+            assert_eq!((queued.generation(), queued.payload().as_slice()), (7, expected));
+            let short = queued.payload().as_short().map(|(bytes, length)| (bytes.to_vec(), length));
+            let mut padded = expected.to_vec();
+            padded.resize(SHORT_MAX, 0);
+            assert_eq!(short, (length <= SHORT_MAX).then_some((padded, length)));
+            let message = queued.into_message();
+            assert_eq!(message.payload().as_slice(), expected);
+            let again = self::queued(message.into_payload());
+            assert_eq!(again.into_message().into_payload().into_bytes(), expected);
+        }
     }
 
     #[test]
-    fn a_list_of_any_length_gives_the_oldest_first() {
-        for count in [0, 1, TURN_MAX - 1, TURN_MAX, TURN_MAX + 1, 3 * TURN_MAX, 10 * TURN_MAX + 7] {
-            let mut list = List::from_newest(chain(count));
-            let mut waits = 0;
-            for expected in 0..count {
-                let mut popped = list.pop_soon();
-                while popped.is_none() && list.is_turning() {
-                    waits += 1;
-                    popped = list.pop_soon();
+    fn what_a_payload_shares_is_let_go_of_once() {
+        let (shared, object) = (Bytes::from(vec![1; 100]), Arc::new(vec![2; 5]));
+        for is_handled in [true, false] {
+            let nodes =
+                [queued(Payload::from(shared.clone())), queued(Payload::host(Counted(Arc::clone(&object))))];
+            assert!(
+                nodes[0].payload().shared().is_some() && nodes[1].payload().as_host::<Counted>().is_some()
+            );
+            assert_eq!(nodes[1].payload().as_slice(), [2; 5]);
+            assert!(!shared.is_unique() && Arc::strong_count(&object) == 2);
+            for node in nodes {
+                if is_handled {
+                    drop(node.into_message().into_payload());
+                } else {
+                    drop(node);
                 }
-                assert_eq!(popped.map(|node| number(&node)), Some(expected));
             }
-            assert_eq!(waits, count.div_ceil(TURN_MAX).saturating_sub(2), "of {count}");
-            assert!(list.pop_soon().is_none() && list.is_empty());
+            assert!(shared.is_unique() && Arc::strong_count(&object) == 1);
         }
     }
 
     #[test]
-    fn who_cannot_wait_gets_the_oldest_at_once() {
-        let mut list = List::from_newest(chain(3 * TURN_MAX));
-        let numbers: Vec<_> = std::iter::from_fn(|| list.pop()).map(|node| number(&node)).collect();
-        assert!(numbers.into_iter().eq(0..3 * TURN_MAX));
-    }
-
-    #[test]
-    fn what_is_put_back_to_a_turning_list_comes_first() {
-        let mut list = List::from_newest(chain(2 * TURN_MAX));
-        assert!(list.is_turning());
-        // SAFETY: a chain of one node that nobody else has.
-        list.push_front(unsafe { Box::from_raw(chain(1)) });
-        let numbers: Vec<_> = std::iter::from_fn(|| list.pop()).map(|node| number(&node)).collect();
-        assert_eq!(numbers.len(), 2 * TURN_MAX + 1);
-        assert_eq!(numbers[..3], [0, 0, 1]);
-    }
-
-    #[test]
-    fn a_list_dropped_in_mid_turn_drops_its_messages() {
-        let bytes = bytes::Bytes::from(vec![0; 100]);
-        let mut newest = std::ptr::null_mut();
-        for _ in 0..2 * TURN_MAX {
-            let mut node = Node::new(1, Incoming::User(Message::new(Payload::from(bytes.clone()))));
-            node.next = newest;
-            newest = Box::into_raw(node);
-        }
-        drop(List::from_newest(newest));
-        assert!(bytes.is_unique());
+    fn what_a_message_carries_beside_its_payload_comes_with_it() {
+        let context: Box<dyn std::any::Any + Send> = Box::new(5);
+        let node = Node::new(1, Message::with_extra(Payload::copy_from(b"x"), None, Some(context)));
+        let queued = Queued::new(node).expect("a message of a user");
+        assert_eq!(queued.payload().as_slice(), b"x");
+        let mut message = queued.into_message();
+        assert_eq!(message.take_context().and_then(|context| context.downcast().ok()), Some(Box::new(5)));
     }
 }

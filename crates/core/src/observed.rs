@@ -95,12 +95,13 @@ impl Runtime {
 fn collect(runtime: &Runtime, cell: &Cell, pid: Pid, details: &mut Details) {
     let mut list = cell.word.take();
     while let Some(node) = list.pop() {
-        match node.incoming {
-            Incoming::User(message) if node.generation != pid.generation() => {
+        let is_strangers = node.generation() != pid.generation();
+        match node.into_incoming() {
+            Incoming::User(message) if is_strangers => {
                 cell.count_taken(1);
                 runtime.shared().drop_message(pid, message, Dropped::ActorExited);
             }
-            Incoming::System(_) if node.generation != pid.generation() => {}
+            Incoming::System(_) if is_strangers => {}
             incoming => details.kept.push_back(incoming),
         }
     }

@@ -2,14 +2,21 @@
 
 use std::any::TypeId;
 use std::fmt;
-use std::mem::ManuallyDrop;
+use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::num::NonZeroU64;
 use std::ptr::NonNull;
 
 use bytes::Bytes;
 
-/// Bytes up to this length live inside the mailbox node itself, which is one cache line of 64 bytes.
+/// Bytes up to this length live inside the mailbox node itself.
 pub const INLINE_MAX: usize = 32;
+
+/// Bytes up to this length, and objects of a host language, make do with a node of half a cache line.
+pub const SHORT_MAX: usize = 16;
+
+/// A body as it is moved, whatever it holds.
+pub(crate) type Words = [MaybeUninit<u64>; INLINE_MAX / 8];
 
 /// A message's content. Cheap to move; short contents need no allocation of their own.
 ///
@@ -34,25 +41,27 @@ struct Head(NonZeroU64);
 
 #[repr(C)]
 union Body {
-    /// Bytes as they lie in memory; those that are not used are zero.
-    inline: [u64; INLINE_MAX / 8],
+    /// Bytes as they lie in memory, or what the others are made of. Of inline bytes the first [`SHORT_MAX`] are written in
+    /// any case, with zeros where they are not used.
+    words: Words,
     shared: ManuallyDrop<Bytes>,
     host: ManuallyDrop<Host>,
 }
 
 impl Head {
+    const HOST: Self = Self(NonZeroU64::MIN);
+    const EMPTY: Self = Self(NonZeroU64::MIN.saturating_add(1));
     const SHARED: Self = Self::inline(INLINE_MAX + 1);
-    const HOST: Self = Self::inline(INLINE_MAX + 2);
 
     /// So many bytes inline.
     const fn inline(len: usize) -> Self {
-        Self(NonZeroU64::MIN.saturating_add(len as u64))
+        Self(Self::EMPTY.0.saturating_add(len as u64))
     }
 
     /// How many bytes are inline, if they are.
     #[inline]
     fn inline_len(self) -> Option<usize> {
-        let len = self.0.get() - 1;
+        let len = self.0.get().wrapping_sub(Self::EMPTY.0.get());
         #[expect(clippy::cast_possible_truncation, reason = "compared before")]
         (len <= INLINE_MAX as u64).then_some(len as usize)
     }
@@ -80,6 +89,7 @@ pub unsafe trait HostBytes: Send + Sized + 'static {
     unsafe fn slice<'a>(raw: NonNull<()>) -> &'a [u8];
 }
 
+#[repr(C)]
 struct Host {
     raw: NonNull<()>,
     vtable: &'static HostVtable,
@@ -91,7 +101,7 @@ struct HostVtable {
     drop: unsafe fn(NonNull<()>),
 }
 
-struct VtableOf<T>(std::marker::PhantomData<T>);
+struct VtableOf<T>(PhantomData<T>);
 
 impl<T: HostBytes> VtableOf<T> {
     const VTABLE: HostVtable = HostVtable {
@@ -118,15 +128,14 @@ impl Drop for Host {
 /// At most [`INLINE_MAX`] bytes as words. They come in whole words and stay in registers: a copy by bytes is a call, and
 /// a store that the loads behind it overlap.
 #[inline]
-fn words_of(bytes: &[u8]) -> [u64; INLINE_MAX / 8] {
-    let mut words = [0; INLINE_MAX / 8];
-    let mut chunks = bytes.chunks_exact(8);
-    for (word, chunk) in words.iter_mut().zip(&mut chunks) {
-        *word = u64::from_ne_bytes(chunk.try_into().expect("eight bytes"));
+fn words_of(bytes: &[u8]) -> Words {
+    let mut words = [MaybeUninit::new(0); INLINE_MAX / 8];
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    for (word, chunk) in words.iter_mut().zip(chunks) {
+        word.write(u64::from_ne_bytes(*chunk));
     }
-    let rest = chunks.remainder();
     if !rest.is_empty() {
-        words[bytes.len() / 8] = last_word_of(bytes, rest);
+        words[chunks.len()].write(last_word_of(bytes, rest));
     }
     words
 }
@@ -150,7 +159,7 @@ impl Payload {
         if bytes.len() > INLINE_MAX {
             return Self::shared_bytes(Bytes::copy_from_slice(bytes));
         }
-        Self { head: Head::inline(bytes.len()), body: Body { inline: words_of(bytes) } }
+        Self { head: Head::inline(bytes.len()), body: Body { words: words_of(bytes) } }
     }
 
     fn shared_bytes(bytes: Bytes) -> Self {
@@ -163,28 +172,18 @@ impl Payload {
         Self { head: Head::HOST, body: Body { host: ManuallyDrop::new(host) } }
     }
 
-    /// Bytes that are inline, with zeros behind, and how many they are: to copy all of them needs no call.
+    /// A look at the content, wherever it lies.
     #[must_use]
     #[inline]
-    pub fn as_inline(&self) -> Option<(&[u8; INLINE_MAX], usize)> {
-        let len = self.head.inline_len()?;
-        // SAFETY: the head says what the body holds, all of which is written.
-        Some((unsafe { &*(&raw const self.body.inline).cast() }, len))
+    pub fn view(&self) -> PayloadView<'_> {
+        PayloadView { body: &raw const self.body, head: self.head, of: PhantomData }
     }
 
     /// The bytes.
     #[must_use]
     #[inline]
     pub fn as_slice(&self) -> &[u8] {
-        if let Some((bytes, len)) = self.as_inline() {
-            return &bytes[..len];
-        }
-        match (self.shared(), self.as_any_host()) {
-            (Some(bytes), _) => bytes,
-            // SAFETY: `host` owns the object for as long as `self` is borrowed.
-            (None, Some(host)) => unsafe { &*(host.vtable.slice)(host.raw) },
-            (None, None) => &[],
-        }
+        self.view().as_slice()
     }
 
     /// How many bytes there are.
@@ -215,22 +214,24 @@ impl Payload {
     #[must_use]
     #[inline]
     pub fn as_host<T: HostBytes>(&self) -> Option<NonNull<()>> {
-        let host = self.as_any_host()?;
-        (host.vtable.type_id == TypeId::of::<T>()).then_some(host.raw)
+        self.view().as_host::<T>()
     }
 
+    /// What it is, and the words it is made of, for a place that keeps them apart.
     #[inline]
-    fn as_any_host(&self) -> Option<&Host> {
-        // SAFETY: the head says what the body holds.
-        (self.head == Head::HOST).then(|| unsafe { &*self.body.host })
+    pub(crate) fn into_parts(self) -> (PayloadKind, Words) {
+        let given_up = ManuallyDrop::new(self);
+        // SAFETY: any body may be looked at as words that may not be written.
+        (PayloadKind(given_up.head), unsafe { given_up.body.words })
     }
 
-    /// The shared buffer the bytes are in, if they are in one.
-    #[must_use]
+    /// The payload again; where the kind [is short](PayloadKind::is_short) only the first words count.
+    ///
+    /// # Safety
+    /// The parts came from [`Payload::into_parts`], and are put together once.
     #[inline]
-    pub fn shared(&self) -> Option<&Bytes> {
-        // SAFETY: the head says what the body holds.
-        (self.head == Head::SHARED).then(|| unsafe { &*self.body.shared })
+    pub(crate) unsafe fn from_parts(kind: PayloadKind, words: Words) -> Self {
+        Self { head: kind.0, body: Body { words } }
     }
 
     /// The bytes as a shared buffer: no copy where they are shared already.
@@ -254,6 +255,110 @@ impl Payload {
                 ManuallyDrop::drop(&mut self.body.host);
             }
         }
+    }
+}
+
+/// What the words of a payload stand for.
+#[derive(Clone, Copy)]
+pub(crate) struct PayloadKind(Head);
+
+impl PayloadKind {
+    /// Whether the first [`SHORT_MAX`] bytes of the words are all of it.
+    #[inline]
+    pub(crate) fn is_short(self) -> bool {
+        self.0.0 <= Head::inline(SHORT_MAX).0
+    }
+
+    /// Whether the words may be forgotten.
+    #[inline]
+    pub(crate) fn is_inline(self) -> bool {
+        self.0.inline_len().is_some()
+    }
+
+    /// The kind as a number other than zero.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a head is at most the one of shared bytes")]
+    pub(crate) fn code(self) -> u32 {
+        self.0.0.get() as u32
+    }
+
+    /// The kind of a [`PayloadKind::code`], `None` for zero.
+    #[inline]
+    pub(crate) fn from_code(code: u32) -> Option<Self> {
+        NonZeroU64::new(u64::from(code)).map(|head| Self(Head(head)))
+    }
+}
+
+/// A look at a payload, in a message or where it lies in a mailbox.
+#[derive(Clone, Copy)]
+pub struct PayloadView<'a> {
+    /// A pointer, as a short body may have no more than its first words.
+    body: *const Body,
+    head: Head,
+    of: PhantomData<&'a Payload>,
+}
+
+impl<'a> PayloadView<'a> {
+    /// # Safety
+    /// The words came from [`Payload::into_parts`] with this kind, and stay where they are during `'a`; where the kind [is
+    /// short](PayloadKind::is_short) only the first of them need be there.
+    #[inline]
+    pub(crate) unsafe fn of_parts(kind: PayloadKind, words: *const MaybeUninit<u64>) -> Self {
+        Self { body: words.cast(), head: kind.0, of: PhantomData }
+    }
+
+    /// The bytes.
+    #[must_use]
+    #[inline]
+    pub fn as_slice(self) -> &'a [u8] {
+        if let Some(len) = self.head.inline_len() {
+            // SAFETY: the head says that the words hold so many bytes.
+            return unsafe { std::slice::from_raw_parts(self.body.cast(), len) };
+        }
+        match (self.shared(), self.as_any_host()) {
+            (Some(bytes), _) => bytes,
+            // SAFETY: `host` owns the object for as long as the payload is borrowed.
+            (None, Some(host)) => unsafe { &*(host.vtable.slice)(host.raw) },
+            (None, None) => &[],
+        }
+    }
+
+    /// At most [`SHORT_MAX`] bytes that are inline, with zeros behind, and how many they are: to copy all of them needs no
+    /// call.
+    #[must_use]
+    #[inline]
+    pub fn as_short(self) -> Option<(&'a [u8; SHORT_MAX], usize)> {
+        let len = self.head.inline_len().filter(|len| *len <= SHORT_MAX)?;
+        // SAFETY: of inline bytes so many are written in any case.
+        Some((unsafe { &*self.body.cast() }, len))
+    }
+
+    /// The shared buffer the bytes are in, if they are in one.
+    #[must_use]
+    #[inline]
+    pub fn shared(self) -> Option<&'a Bytes> {
+        // SAFETY: the head says what the body holds.
+        (self.head == Head::SHARED).then(|| unsafe { &*(&raw const (*self.body).shared).cast() })
+    }
+
+    /// The host's object, if the payload holds one of type `T`.
+    #[must_use]
+    #[inline]
+    pub fn as_host<T: HostBytes>(self) -> Option<NonNull<()>> {
+        let host = self.as_any_host()?;
+        (host.vtable.type_id == TypeId::of::<T>()).then_some(host.raw)
+    }
+
+    #[inline]
+    fn as_any_host(self) -> Option<&'a Host> {
+        // SAFETY: the head says what the body holds.
+        (self.head == Head::HOST).then(|| unsafe { &*(&raw const (*self.body).host).cast() })
+    }
+}
+
+impl fmt::Debug for PayloadView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Payload({} bytes)", self.as_slice().len())
     }
 }
 
@@ -292,6 +397,6 @@ impl<const N: usize> From<&[u8; N]> for Payload {
 
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Payload({} bytes)", self.len())
+        self.view().fmt(f)
     }
 }

@@ -258,8 +258,9 @@ impl PullMailbox {
                     *local = self.cell().word.take();
                 }
                 let node = local.pop()?;
-                let Incoming::User(message) = node.incoming else { continue };
-                if node.generation != self.pid.generation() {
+                let generation = node.generation();
+                let Incoming::User(message) = node.into_incoming() else { continue };
+                if generation != self.pid.generation() {
                     self.count_taken();
                     self.shared.drop_message(self.pid, message, Dropped::ActorExited);
                     continue;

@@ -199,7 +199,7 @@ impl Shared {
         // Asked before the word is changed: a pull actor that ends afterwards moves to the workers, who run it without
         // being told by us.
         let is_pull = cell.has(flag::PULL);
-        match cell.word.push(Node::new(pid.generation(), Incoming::User(message))) {
+        match cell.word.push(Node::new(pid.generation(), message)) {
             Push::Queued => {
                 cell.enqueued.fetch_add(1, Ordering::Release);
                 if cell.has(flag::OBSERVED) {
@@ -215,7 +215,7 @@ impl Shared {
                 }
             }
             Push::Refused(node) => {
-                let Incoming::User(message) = node.incoming else { return Ok(()) };
+                let Incoming::User(message) = node.into_incoming() else { return Ok(()) };
                 return Err(self.refuse(pid, Refusal::NoProcess, message));
             }
         }
@@ -362,7 +362,7 @@ impl Shared {
     pub(crate) fn tell(&self, pid: Pid, message: SystemMessage) {
         let Some(cell) = self.table.get(pid) else { return };
         if cell.has(flag::OBSERVED) {
-            let node = Node::new(pid.generation(), Incoming::System(Box::new(message)));
+            let node = Node::whole(pid.generation(), Incoming::System(Box::new(message)));
             if let Push::Schedule = cell.word.push(node) {
                 // The slot went to another actor meanwhile: its owner drops the stranger's notice.
                 self.schedule(cell);

@@ -33,35 +33,70 @@ fn linger() {
     }
 }
 
-/// A message taken from a mailbox, where it lies.
-pub(crate) enum Taken {
-    Queued(Queued),
-    Bounded(Message),
+/// A message taken from a mailbox, as it lay there. Each kind of mailbox has its own loop: where a message may be one or the
+/// other, it is moved once more.
+pub(crate) trait Taken: Sized {
+    /// The next message that is to be handled; what is not is counted as dropped. `None` also where signals go first.
+    fn take(stepper: &mut Stepper<'_>) -> Option<Self>;
+
+    fn into_message(self) -> Message;
+
+    /// As one word, to keep.
+    fn into_queued(self, pid: Pid) -> Queued;
 }
 
-impl Taken {
+impl Taken for Queued {
     #[inline]
-    pub(crate) fn into_message(self) -> Message {
-        match self {
-            Self::Queued(queued) => queued.into_message(),
-            Self::Bounded(message) => message,
+    fn take(stepper: &mut Stepper<'_>) -> Option<Self> {
+        loop {
+            let Some(queued) = Self::new(stepper.take_node()?) else { continue };
+            stepper.cell.count_taken(1);
+            let why = if queued.generation() != stepper.pid.generation() {
+                Dropped::ActorExited
+            } else if queued.is_expired() {
+                Dropped::AskExpired
+            } else {
+                return Some(queued);
+            };
+            stepper.shared.drop_message(stepper.pid, queued.into_message(), why);
         }
     }
 
-    /// As a node in any case: one word to keep.
     #[inline]
-    pub(crate) fn into_queued(self, pid: Pid) -> Queued {
-        match self {
-            Self::Queued(queued) => queued,
-            Self::Bounded(message) => Queued::from_message(pid.generation(), message),
+    fn into_message(self) -> Message {
+        self.into_message()
+    }
+
+    fn into_queued(self, _pid: Pid) -> Queued {
+        self
+    }
+}
+
+/// Of a bounded mailbox.
+impl Taken for Message {
+    fn take(stepper: &mut Stepper<'_>) -> Option<Self> {
+        loop {
+            let message = bounded::take_after_signals(stepper.shared, stepper.cell, stepper.pid)?;
+            if !message.is_expired() {
+                return Some(message);
+            }
+            stepper.shared.drop_message(stepper.pid, message, Dropped::AskExpired);
         }
+    }
+
+    fn into_message(self) -> Message {
+        self
+    }
+
+    fn into_queued(self, pid: Pid) -> Queued {
+        Queued::from_message(pid.generation(), self)
     }
 }
 
 /// What the owner meets next.
-pub(crate) enum Next {
+pub(crate) enum Next<T> {
     /// A message to handle.
-    Message(Taken),
+    Message(T),
     /// The budget is used up, or a long queue is readied piece by piece; the actor is still owned.
     Budget,
     /// The actor is not owned any more: it went idle, waits, moved, or ended.
@@ -88,7 +123,13 @@ pub(crate) fn run(shared: &Arc<Shared>, cell: &Cell, interrupts: &AtomicU32, sli
     let mut stepper = Stepper::new(shared, cell, interrupts);
     let _entered = context::enter(stepper.pid);
     loop {
-        let step = catch_unwind(AssertUnwindSafe(|| stepper.handle_messages(slice)));
+        let step = catch_unwind(AssertUnwindSafe(|| {
+            if stepper.bounded {
+                stepper.handle_messages::<Message>(slice)
+            } else {
+                stepper.handle_messages::<Queued>(slice)
+            }
+        }));
         let flow = step.unwrap_or_else(|panic| Some(Flow::Stop(panicked(&*panic))));
         match flow {
             None => return false,
@@ -129,10 +170,10 @@ impl<'a> Stepper<'a> {
 
     /// Handles messages until something else is to be done: `None` when the actor is not owned any more, `Continue`
     /// when it should queue again.
-    fn handle_messages(&mut self, slice: &mut Slice) -> Option<Flow> {
+    fn handle_messages<T: Taken>(&mut self, slice: &mut Slice) -> Option<Flow> {
         let context = self.context();
         loop {
-            let message = match self.next(slice) {
+            let message = match self.next::<T>(slice) {
                 Next::Message(message) => message,
                 Next::Budget => return Some(Flow::Continue),
                 Next::Over => return None,
@@ -155,7 +196,8 @@ impl<'a> Stepper<'a> {
         self.look = true;
     }
 
-    pub(crate) fn next(&mut self, slice: &mut Slice) -> Next {
+    #[inline]
+    pub(crate) fn next<T: Taken>(&mut self, slice: &mut Slice) -> Next<T> {
         loop {
             let interrupts = self.interrupts.load(Ordering::Acquire);
             if self.look || interrupts != self.seen {
@@ -175,7 +217,7 @@ impl<'a> Stepper<'a> {
             if self.left == 0 {
                 return Next::Budget;
             }
-            match self.take() {
+            match T::take(self) {
                 Some(message) => {
                     self.left -= 1;
                     return Next::Message(message);
@@ -194,33 +236,7 @@ impl<'a> Stepper<'a> {
         self.left + BUSY <= self.budget
     }
 
-    /// The next message that is to be handled; what is not is counted as dropped. `None` also where signals go first.
-    #[inline]
-    pub(crate) fn take(&mut self) -> Option<Taken> {
-        loop {
-            if self.bounded {
-                let message = bounded::take_after_signals(self.shared, self.cell, self.pid)?;
-                if !message.is_expired() {
-                    return Some(Taken::Bounded(message));
-                }
-                self.shared.drop_message(self.pid, message, Dropped::AskExpired);
-                continue;
-            }
-            let node = self.take_node()?;
-            let Some(queued) = Queued::new(node) else { continue };
-            self.cell.count_taken(1);
-            let why = if queued.generation() != self.pid.generation() {
-                Dropped::ActorExited
-            } else if queued.message().is_expired() {
-                Dropped::AskExpired
-            } else {
-                return Some(Taken::Queued(queued));
-            };
-            self.shared.drop_message(self.pid, queued.into_message(), why);
-        }
-    }
-
-    fn take_node(&mut self) -> Option<Box<Node>> {
+    fn take_node(&mut self) -> Option<Node> {
         // SAFETY: we own the actor, and the reference ends with this call.
         let local = unsafe { self.cell.local() };
         if local.is_empty() {

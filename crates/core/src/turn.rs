@@ -11,30 +11,38 @@ use crate::counters::Dropped;
 use crate::lane::{HostedLane, Slice};
 use crate::message::{Message, Reply};
 use crate::node::Queued;
+use crate::payload::PayloadView;
 use crate::pid::Pid;
 use crate::shared::Shared;
-use crate::stepper::{Next, Stepper};
+use crate::stepper::{Next, Stepper, Taken};
 
 /// A message in the hands of a host, where it lay in the mailbox. Dropped, it counts as handled.
 pub struct Delivery(Queued);
 
 impl Delivery {
-    /// The message.
+    /// A look at its payload.
     #[must_use]
     #[inline]
-    pub fn message(&self) -> &Message {
-        self.0.message()
+    pub fn payload(&self) -> PayloadView<'_> {
+        self.0.payload()
+    }
+
+    /// Whether somebody waits for an answer.
+    #[must_use]
+    #[inline]
+    pub fn wants_reply(&self) -> bool {
+        self.0.wants_reply()
     }
 
     /// The way to answer it, once.
     pub fn take_reply(&mut self) -> Option<Reply> {
-        self.0.message_mut().take_reply()
+        self.0.take_reply()
     }
 }
 
 impl std::fmt::Debug for Delivery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Delivery").field(self.message()).finish()
+        f.debug_tuple("Delivery").field(&self.payload()).finish()
     }
 }
 
@@ -103,8 +111,10 @@ impl Turn {
         if !self.owned {
             return None;
         }
-        match self.step(|stepper| stepper.next(&mut Slice::endless())) {
-            Next::Message(message) => Some(Delivery(message.into_queued(self.pid))),
+        let next = self
+            .step(|stepper| if stepper.bounded { next::<Message>(stepper) } else { next::<Queued>(stepper) });
+        match next {
+            Next::Message(queued) => Some(Delivery(queued)),
             Next::Budget => None,
             Next::Over => {
                 self.owned = false;
@@ -127,9 +137,14 @@ impl Turn {
             self.seen = self.lane.interrupts().load(Ordering::Acquire);
             self.look = false;
         }
-        let message = self.step(|stepper| stepper.take())?;
+        let queued =
+            self.step(
+                |stepper| {
+                    if stepper.bounded { take::<Message>(stepper) } else { take::<Queued>(stepper) }
+                },
+            )?;
         self.left -= 1;
-        Some(Delivery(message.into_queued(self.pid)))
+        Some(Delivery(queued))
     }
 
     /// Obeys the signals that wait; false: the turn is over.
@@ -208,6 +223,19 @@ impl Turn {
         // SAFETY: the turn owns the actor, and the reference ends here.
         unsafe { self.cell().local() }.is_empty()
     }
+}
+
+fn next<T: Taken>(stepper: &mut Stepper<'_>) -> Next<Queued> {
+    match stepper.next::<T>(&mut Slice::endless()) {
+        Next::Message(message) => Next::Message(message.into_queued(stepper.pid)),
+        Next::Budget => Next::Budget,
+        Next::Over => Next::Over,
+    }
+}
+
+#[inline]
+fn take<T: Taken>(stepper: &mut Stepper<'_>) -> Option<Queued> {
+    Some(T::take(stepper)?.into_queued(stepper.pid))
 }
 
 impl Drop for Turn {

@@ -141,9 +141,8 @@ impl Batch {
     /// Hands over one message.
     #[inline]
     fn place(&mut self, frame: &Frame, word: &mut usize, delivery: Delivery) {
-        let message = delivery.message();
-        let place = self.parcels.put(message.payload());
-        let asks = if message.wants_reply() { WANTS_REPLY } else { 0 };
+        let place = self.parcels.put(delivery.payload());
+        let asks = if delivery.wants_reply() { WANTS_REPLY } else { 0 };
         frame.set(*word, place.offset);
         frame.set(*word + 1, place.size | asks);
         *word += 2;

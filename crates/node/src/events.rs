@@ -33,7 +33,7 @@ impl State {
                 }
                 match result {
                     Ok(payload) if payload.len() <= LENGTH_MAX => {
-                        let place = parcels.put(&payload);
+                        let place = parcels.put(payload.view());
                         Some([kind::ANSWERED, ask, place.offset, place.size])
                     }
                     Ok(_) => Some(self.failed(ask, Error::invalid("the answer is too long for JavaScript"))),

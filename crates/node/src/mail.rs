@@ -265,7 +265,7 @@ fn hand_over(parcels: &mut Parcels, pull: &mut Pull, state: &State, received: Re
         }
         Received::Message(Incoming::User(message)) => message,
     };
-    let place = parcels.put(message.payload());
+    let place = parcels.put(message.payload().view());
     let mut size = place.size;
     if let Some(reply) = message.take_reply() {
         size |= WANTS_REPLY;

@@ -7,7 +7,7 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use iris_core::{HostBytes, Payload};
+use iris_core::{HostBytes, PayloadView};
 use napi::sys;
 
 use crate::raw::{Env, Value};
@@ -71,7 +71,7 @@ pub(crate) fn show(env: Env, memory: Memory) -> Option<Value> {
 
 /// An ArrayBuffer that shows a payload in place, where it is large and nobody else can read it any more: the message it
 /// belongs to is dropped once it was handled, and put back only if JavaScript never saw it.
-pub(crate) fn show_payload(env: Env, payload: &Payload) -> Option<Value> {
+pub(crate) fn show_payload(env: Env, payload: PayloadView<'_>) -> Option<Value> {
     if let Some(raw) = payload.as_host::<Memory>() {
         // SAFETY: the payload owns one count of the `Arc`, which stays its own; the clone has a count of its own.
         let memory = std::mem::ManuallyDrop::new(unsafe { Memory::from_raw(raw) });

@@ -11,7 +11,7 @@ use std::ptr::{self, NonNull};
 
 use napi::sys;
 
-use iris_core::{INLINE_MAX, Payload};
+use iris_core::{PayloadView, SHORT_MAX};
 
 use crate::memory;
 use crate::raw::{self, Env, Keep, Value};
@@ -99,11 +99,11 @@ impl Parcels {
 
     /// Copies a payload to where JavaScript can see it. The caller checked its length against [`LENGTH_MAX`].
     #[inline]
-    pub(crate) fn put(&mut self, payload: &Payload) -> Place {
-        if let (Some((bytes, length)), Some(slab)) = (payload.as_inline(), &mut self.slab)
+    pub(crate) fn put(&mut self, payload: PayloadView<'_>) -> Place {
+        if let (Some((bytes, length)), Some(slab)) = (payload.as_short(), &mut self.slab)
             && slab.used + bytes.len() <= SLAB_BYTES
         {
-            return slab.put_inline(bytes, length);
+            return slab.put_short(bytes, length);
         }
         let bytes = payload.as_slice();
         if bytes.len() > SHARED_MAX {
@@ -130,7 +130,7 @@ impl Parcels {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the caller checked the length")]
-    fn put_alone(&mut self, payload: &Payload) -> Place {
+    fn put_alone(&mut self, payload: PayloadView<'_>) -> Place {
         let bytes = payload.as_slice();
         let shown = memory::show_payload(self.env, payload).or_else(|| {
             let (value, data) = new_array_buffer(self.env, bytes.len())?;
@@ -163,9 +163,9 @@ impl Slab {
 
     /// As [`Slab::put`], where so many of the bytes count: what is behind them is written over.
     #[inline]
-    fn put_inline(&mut self, bytes: &[u8; INLINE_MAX], length: usize) -> Place {
+    fn put_short(&mut self, bytes: &[u8; SHORT_MAX], length: usize) -> Place {
         // SAFETY: as in `put`.
-        unsafe { self.data.as_ptr().add(self.used).cast::<[u8; INLINE_MAX]>().write(*bytes) };
+        unsafe { self.data.as_ptr().add(self.used).cast::<[u8; SHORT_MAX]>().write(*bytes) };
         self.used_up(length)
     }
 
