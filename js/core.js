@@ -140,6 +140,9 @@ class Core {
       case f.GAVE_UP:
         this.log.gaveUp(this.native.takeText(number))
         break
+      case f.LINES:
+        this.log.lines(this.native.takeLog())
+        break
       case f.EMPTY:
         this.settleHold()
         break

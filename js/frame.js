@@ -33,6 +33,7 @@ module.exports = {
   CLOSED: 10,
   FUNCTION_FREE: 11,
   GAVE_UP: 12,
+  LINES: 13,
   // What a send came to, where it was not simply accepted
   REFUSED: 0,
   ACCEPTED_SCHEDULE: 1,

@@ -7,16 +7,22 @@ import type { NodeInfo, NodeOptions, RegisterOptions } from './mesh.js'
 import type { AskOptions, Data, Handler, Matcher, ObservedMessage, OverflowPolicy, Pid, RoomOptions, SystemMessage, WaitOptions } from './messages.js'
 import type { ChildOptions, Strategy, SupervisorOptions } from './supervision.js'
 
-/** Where failures are told; `console` is one. */
+/** Where failures are told, and what happens between nodes; `console` is one. */
 export interface Logger {
   error(message: string, ...details: unknown[]): void
+  /** What of the mesh is worth a look; without it `error` is told. */
+  warn?(message: string): void
+  /** What happens in order, as nodes that come and go. The `console` is not told. */
+  info?(message: string): void
+  /** For whoever looks for a fault. The `console` is not told. */
+  debug?(message: string): void
 }
 
 /** How a runtime is made. */
 export interface RuntimeOptions {
   /**
-   * Told of each actor that crashes and each factory that fails, at most ten lines a second. Default `console`; `null`:
-   * nobody.
+   * Told of each actor that crashes, each factory that fails, and of what is worth a look in the mesh, each at most ten lines
+   * a second. Default `console`; `null`: nobody.
    */
   logger?: Logger | null
 }

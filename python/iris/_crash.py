@@ -1,4 +1,4 @@
-"""What the runtime says of an exception that ended an actor."""
+"""What the runtime says to the `iris` logger: of exceptions that ended actors, of supervisors, of the mesh."""
 
 from __future__ import annotations
 
@@ -34,3 +34,12 @@ def report_give_up(supervisor: int, message: str) -> None:
     import logging
 
     logging.getLogger("iris").error("supervisor %d gave up: %s", supervisor, message)
+
+
+def report_lines(lines: list[tuple[int, str]]) -> None:
+    """Tell the `iris.mesh` logger what the runtime's node has to say, each line with its level."""
+    import logging
+
+    logger = logging.getLogger("iris.mesh")
+    for level, text in lines:
+        logger.log(level, "%s", text)

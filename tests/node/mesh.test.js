@@ -2,11 +2,13 @@
 'use strict'
 
 const fs = require('node:fs')
+const net = require('node:net')
 const os = require('node:os')
 const path = require('node:path')
 const { spawn } = require('node:child_process')
 
 const { devCerts } = require('../..')
+const { Log } = require('../../js/log.js')
 const { closeAll, eventually, open } = require('./helpers.js')
 
 const ROOT = path.join(__dirname, '..', '..')
@@ -201,4 +203,64 @@ test('rules and certificates', async () => {
   expect(await stranger.resolveRemote(address, 'mail')).toBeNull()
   expect(() => devCerts(directory, ['../here'])).toThrow(expect.objectContaining({ code: 'InvalidArgument' }))
   fs.rmSync(directory, { recursive: true })
+})
+
+/** Connects, says what no node says, and waits for the end. */
+function stranger(address) {
+  const [host, port] = address.split(':')
+  return new Promise((resolve) => {
+    const socket = net.connect(Number(port), host, () => socket.end('GET / HTTP/1.1\r\n\r\n'))
+    socket.resume().on('close', resolve).on('error', () => {})
+  })
+}
+
+test('what happens between nodes is logged', async () => {
+  const lines = []
+  const say = (level) => (text) => void lines.push([level, text])
+  const logger = { error: say('error'), warn: say('warn'), info: say('info'), debug: say('debug') }
+  const logged = (level, text) =>
+    eventually(() => lines.some((line) => line[0] === level && line[1].includes(text)), `${level}: ${text}`)
+  const here = open({ logger })
+  const address = here.listen('127.0.0.1:0', { name: 'here' })
+  const there = open()
+  there.startMesh({ name: 'there' })
+  expect(await there.isNodeUp(address)).toBe(true)
+  await logged('info', 'iris: node up [node=here peer=there]')
+  await stranger(address)
+  await logged('warn', 'iris: a connection was closed before it was made [node=here from=127.0.0.1:')
+  await there.close()
+  await logged('info', 'iris: node down [node=here peer=there reason=the peer said goodbye')
+})
+
+test('the console is told what is worth a look, ten lines a second', async () => {
+  const said = { debug: [], info: [], warn: [], error: [] }
+  const spies = Object.keys(said).map((level) =>
+    jest.spyOn(console, level).mockImplementation((text) => void said[level].push(text)),
+  )
+  try {
+    const here = open({ logger: console })
+    const address = here.listen('127.0.0.1:0', { name: 'here' })
+    const there = open({ logger: null })
+    there.startMesh({ name: 'there' })
+    expect(await there.isNodeUp(address)).toBe(true)
+    await stranger(address)
+    await eventually(() => said.warn.length > 0, 'a warning')
+    expect(said.warn).toEqual([expect.stringMatching('a connection was closed before it was made')])
+    new Log(console).lines(Array.from({ length: 30 }, () => ({ level: 'warn', text: 'a storm' })))
+    expect(said.warn.slice(1)).toEqual(Array(10).fill('iris: a storm'))
+    expect([said.debug, said.info, said.error]).toEqual([[], [], []])
+  } finally {
+    for (const spy of spies) spy.mockRestore()
+  }
+  // One that knows errors alone is told warnings by them, and one that throws hurts nobody.
+  const rt = open()
+  await stranger(rt.listen('127.0.0.1:0'))
+  await eventually(() => rt.failures.length > 0, 'a warning')
+  expect(rt.failures[0].message).toMatch('iris: a connection was closed before it was made')
+  const angry = () => {
+    throw new Error('a logger that fails')
+  }
+  const other = open({ logger: { error: angry, warn: angry, info: angry } })
+  await stranger(other.listen('127.0.0.1:0'))
+  await eventually(() => other.meshInfo().refused === 1, 'the stranger is counted')
 })

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import socket
 import subprocess
 import sys
 import time
@@ -312,3 +314,54 @@ def test_a_global_name_is_found_from_every_member(rt: iris.Runtime, start: Start
     for process in processes:
         process.kill()
     eventually(lambda: rt.whereis("python") is None and rt.whereis("node") is None, "the names are free")
+
+
+def test_what_happens_between_nodes_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "iris.mesh")
+
+    def logged(level: int, text: str) -> bool:
+        return any(record.levelno == level and text in record.getMessage() for record in caplog.records)
+
+    with iris.Runtime() as here, iris.Runtime() as there:
+        address = here.listen("127.0.0.1:0", name="here")
+        there.start_mesh(name="there")
+        assert there.is_node_up(address)
+        eventually(lambda: logged(logging.INFO, "node up [node=there peer=here]"), "the caller's line")
+        eventually(lambda: logged(logging.INFO, "node up [node=here peer=there]"), "the listener's line")
+        host, port = address.split(":")
+        with socket.create_connection((host, int(port))) as stranger:
+            stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert stranger.recv(1) == b""
+        refused = "a connection was closed before it was made [node=here from=127.0.0.1:"
+        eventually(lambda: logged(logging.WARNING, refused), "a stranger's line")
+        there.close()
+        down = "node down [node=here peer=there reason=the peer said goodbye"
+        eventually(lambda: logged(logging.INFO, down), "the end's line")
+    assert {record.name for record in caplog.records} == {"iris.mesh"}
+
+
+def test_a_logger_that_fails_or_asks_the_runtime_hurts_nobody() -> None:
+    logger, seen = logging.getLogger("iris.mesh"), []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append((record.getMessage(), here.mesh_info()))
+            raise ValueError("a handler that fails")
+
+        def handleError(self, record: logging.LogRecord) -> None:
+            raise RuntimeError("and says so")
+
+    handler = Handler(logging.INFO)
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        with iris.Runtime() as here, iris.Runtime() as there:
+            address = here.listen("127.0.0.1:0", name="here")
+            assert there.is_node_up(address)
+            eventually(lambda: any("node up" in message for message, _ in seen), "a line")
+            there.close()
+            eventually(lambda: any("node down" in message for message, _ in seen), "a later line")
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)

@@ -31,6 +31,7 @@ mod clock;
 mod counters;
 mod directory;
 mod inbox;
+mod log;
 mod message;
 mod names;
 mod paths;
@@ -59,6 +60,7 @@ mod remote;
 // Running
 mod child;
 mod context;
+mod depth;
 mod ending;
 mod lane;
 mod letters;
@@ -108,6 +110,7 @@ pub use future::{Ask, Own};
 pub use history::HISTORY_MAX;
 pub use inspect::{ActorInfo, RuntimeInfo};
 pub use lane::{Drained, HostedLane, LANES_MAX, LaneHost, LaneId};
+pub use log::{LogLevel, LogLine, RuntimeLog};
 #[cfg(not(any(loom, shuttle)))]
 pub use mesh::{Allow, Certificates, MeshCompletion, MeshInfo, MeshOptions, NODES_MAX, dev_certs};
 pub use message::{Incoming, Message, NodeNotice, Reply, SystemKind, SystemMessage};

@@ -12,6 +12,7 @@ use crate::details::ExitHook;
 use crate::error::{Error, Result};
 use crate::exit::ExitReason;
 use crate::lane::{HostedLane, LaneHost, LaneId};
+use crate::log::RuntimeLog;
 use crate::message::Message;
 use crate::options::{RuntimeOptions, WORKERS_MAX};
 use crate::overflow::Overflow;
@@ -356,6 +357,12 @@ impl Runtime {
     /// on. Can be set once; false: it was set already.
     pub fn on_give_up(&self, on_give_up: OnGiveUp) -> bool {
         self.shared.supervisors.set_on_give_up(on_give_up)
+    }
+
+    /// What this runtime tells whoever operates it, for those who read no `tracing` events. Does not keep it open.
+    #[must_use]
+    pub fn log(&self) -> Arc<RuntimeLog> {
+        Arc::clone(&self.shared.log)
     }
 
     /// Whether this is a handle of the same runtime.

@@ -8,12 +8,14 @@ use dashmap::DashMap;
 use crate::bounded::Offer;
 use crate::cell::{Cell, flag};
 use crate::counters::{Counters, Dropped};
+use crate::depth::Depth;
 use crate::details::{Details, Signal};
 use crate::directory::directory;
 use crate::ending;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::ExitReason;
 use crate::lane::{HostedLane, LANES_MAX, LaneHost, LaneId};
+use crate::log::RuntimeLog;
 use crate::mailbox::{Push, Signalled};
 use crate::message::{Incoming, Message, SystemMessage};
 use crate::names::Names;
@@ -26,7 +28,7 @@ use crate::pid::{GENERATION_MAX, Pid};
 use crate::remote::{self, Attached};
 use crate::send::{Refusal, SendError};
 use crate::supervisors::Supervisors;
-use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Mutex, Ordering, thread_local};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Mutex, Ordering};
 use crate::table::Table;
 use crate::timing::Timing;
 use crate::workers::Workers;
@@ -60,34 +62,8 @@ pub(crate) struct Shared {
     /// What connects this runtime with others, once something does.
     pub(crate) attached: OnceLock<Arc<dyn Attached>>,
     pub(crate) peers: Peers,
+    pub(crate) log: Arc<RuntimeLog>,
     this: OnceLock<WeakShared>,
-}
-
-/// How deep stops are nested in each other on this thread: an actor that is stopped stops its children.
-struct Depth;
-
-/// Deeper, a child is told by a signal instead, so that a long line of descendants does not overflow the stack.
-const DEPTH_MAX: u32 = 32;
-
-thread_local! {
-    static DEPTH: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
-}
-
-impl Depth {
-    fn enter() -> Self {
-        DEPTH.with(|depth| depth.set(depth.get() + 1));
-        Self
-    }
-
-    fn is_shallow() -> bool {
-        DEPTH.with(std::cell::Cell::get) <= DEPTH_MAX
-    }
-}
-
-impl Drop for Depth {
-    fn drop(&mut self) {
-        DEPTH.with(|depth| depth.set(depth.get() - 1));
-    }
 }
 
 /// A handle that does not keep the runtime's parts.
@@ -134,6 +110,7 @@ impl Shared {
             ends_by: Mutex::default(),
             attached: OnceLock::new(),
             peers: Peers::default(),
+            log: Arc::default(),
             this: OnceLock::new(),
             options,
         });

@@ -4,10 +4,13 @@
 
 mod common;
 
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::sync::mpsc;
 use std::time::Duration;
 
-use common::{counter, notice, observe, runtime, wait_until};
-use iris_core::{ErrorKind, MeshOptions, NodeNotice, Pid, Runtime, SpawnOptions, SystemKind};
+use common::{DEADLINE, counter, notice, observe, runtime, wait_until};
+use iris_core::{ErrorKind, LogLevel, MeshOptions, NodeNotice, Pid, Runtime, SpawnOptions, SystemKind};
 
 const HERE: &str = "127.0.0.1:0";
 
@@ -97,4 +100,36 @@ fn those_who_hear_no_notices_are_refused_and_those_who_ended_are_forgotten() {
     later.start_mesh(MeshOptions { name: Some("later".to_owned()), ..MeshOptions::default() }).unwrap();
     assert!(later.is_node_up(&address));
     assert_eq!(told(&later, first, 1), [up("here", &address)]);
+}
+
+#[test]
+fn what_happens_between_nodes_is_told_in_lines() {
+    let ((here, at_here), (there, _)) = (node("here"), node("there"));
+    let (log, (ring, rung)) = (here.log(), mpsc::channel());
+    assert!(log.on_lines(Box::new(move || {
+        let _ = ring.send(());
+    })));
+    let next = |what: &str| {
+        let mut seen = Vec::new();
+        loop {
+            let lines = log.take();
+            let found = lines.iter().find(|line| line.text.starts_with(what)).cloned();
+            seen.extend(lines);
+            if let Some(line) = found {
+                return line;
+            }
+            rung.recv_timeout(DEADLINE).unwrap_or_else(|_| panic!("{what} is not among {seen:?}"));
+        }
+    };
+    assert!(there.is_node_up(&at_here));
+    let up = next("node up");
+    assert_eq!((up.level, &*up.text), (LogLevel::Info, "node up [node=here peer=there]"));
+    let mut stranger = TcpStream::connect(&at_here).unwrap();
+    stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let closed = next("a connection was closed before it was made [node=here from=127.0.0.1:");
+    assert_eq!(closed.level, LogLevel::Warn);
+    there.shutdown(Duration::ZERO);
+    let down = next("node down");
+    let said = "node down [node=here peer=there reason=the peer said goodbye: the node shuts down]";
+    assert_eq!((down.level, &*down.text), (LogLevel::Info, said));
 }

@@ -21,6 +21,7 @@ mod kind {
     pub(super) const CLOSED: u32 = 10;
     pub(super) const FUNCTION_FREE: u32 = 11;
     pub(super) const GAVE_UP: u32 = 12;
+    pub(super) const LINES: u32 = 13;
 }
 
 impl State {
@@ -59,6 +60,7 @@ impl State {
                 let text = self.texts.borrow_mut().put(format!("supervisor {supervisor} gave up: {message}"));
                 Some([kind::GAVE_UP, text, 0, 0])
             }
+            Event::Lines => Some([kind::LINES, 0, 0, 0]),
             Event::Empty => Some([kind::EMPTY, 0, 0, 0]),
             Event::Closed { close, report } => {
                 let report = self.reports.borrow_mut().put(report);

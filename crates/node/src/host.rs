@@ -44,6 +44,8 @@ pub(crate) enum Event {
     FunctionFree { slot: u32 },
     /// A supervisor gave up.
     GaveUp { supervisor: Pid, message: String },
+    /// Lines wait in the runtime's log.
+    Lines,
     /// No actor lives any more.
     Empty,
     /// A shutdown is over.

@@ -1,6 +1,6 @@
 //! Inspection: what a runtime and its actors do, and how a shutdown went.
 
-use iris_core::{ActorInfo, ShutdownReport};
+use iris_core::{ActorInfo, LogLevel, LogLine, ShutdownReport};
 use napi_derive::napi;
 
 use crate::native::Native;
@@ -13,6 +13,27 @@ pub struct Count {
     pub reason: String,
     /// How many.
     pub count: f64,
+}
+
+/// A line of the runtime's log.
+#[napi(object, object_from_js = false)]
+pub struct Line {
+    /// The method of a logger for it.
+    pub level: &'static str,
+    /// What happened.
+    pub text: String,
+}
+
+impl From<LogLine> for Line {
+    fn from(line: LogLine) -> Self {
+        let level = match line.level {
+            LogLevel::Debug => "debug",
+            LogLevel::Info => "info",
+            LogLevel::Warn => "warn",
+            LogLevel::Error => "error",
+        };
+        Self { level, text: line.text }
+    }
 }
 
 /// A look at a whole runtime, see [`iris_core::RuntimeInfo`].
@@ -138,6 +159,12 @@ impl Native {
     #[napi]
     pub fn take_text(&self, text: u32) -> String {
         self.state.texts.borrow_mut().take(text).unwrap_or_default()
+    }
+
+    /// The lines that wait to be logged.
+    #[napi]
+    pub fn take_log(&self) -> Vec<Line> {
+        self.state.runtime.log().take().into_iter().map(Line::from).collect()
     }
 
     /// How the shutdown with this number went.

@@ -98,6 +98,8 @@ impl State {
         runtime.on_give_up(Box::new(move |supervisor, failure| {
             told.post(Event::GaveUp { supervisor, message: failure.message.clone() });
         }));
+        let told = Arc::clone(&host);
+        runtime.log().on_lines(Box::new(move || told.post(Event::Lines)));
         // Nothing is ready yet: the first ready actor wakes the drain.
         let _asleep = lane.try_sleep();
         let state = Rc::new(Self {

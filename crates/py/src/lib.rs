@@ -22,6 +22,7 @@ mod inbox;
 mod inspect;
 mod interpreter;
 mod lane;
+mod log;
 mod loops;
 mod mesh;
 mod names;

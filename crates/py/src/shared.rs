@@ -15,6 +15,7 @@ use crate::errors::{OrRaise, raise, raise_kind};
 use crate::functions::Functions;
 use crate::interpreter;
 use crate::lane::PyLane;
+use crate::log;
 use crate::loops::Loops;
 use crate::parker::Parker;
 use crate::release_gil::ReleaseGil;
@@ -61,6 +62,7 @@ impl Shared {
         let release_gil = ReleaseGil::from_environment()?;
         let core = iris_core::Runtime::new().or_raise()?;
         core.on_give_up(Box::new(crash::report_give_up));
+        log::begin(&core);
         let shared = Arc::new(Self {
             core: ManuallyDrop::new(core),
             forks: interpreter::forks(),

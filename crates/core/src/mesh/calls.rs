@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::connection::Connection;
 use super::frame::Frame;
 use super::node::{Met, Node};
+use super::tell::tell;
 use crate::counters::Dropped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::payload::Payload;
@@ -153,7 +154,14 @@ impl Node {
                     connection.outbox.signal(&Frame::Gossip { from: &from, message: &message });
                 }
                 Err(error) => {
-                    tracing::debug!(node = %node.name, address, %error, "a member cannot be reached");
+                    tell!(
+                        node.shared,
+                        DEBUG,
+                        "a member cannot be reached",
+                        node = node.name,
+                        address = address,
+                        error = error,
+                    );
                 }
             }
         });

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use super::globals::{self, Claim};
 use super::members::{Member, Membership};
 use super::node::Node;
+use super::tell::tell;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::Mutex;
 
@@ -144,7 +145,16 @@ impl Socket for Link {
             match ChitchatMessage::deserialize(&mut message.as_slice()) {
                 Ok(message) => return Ok((from, message)),
                 Err(error) => {
-                    tracing::warn!(%from, %error, "gossip was not understood");
+                    if let Some(node) = self.node.upgrade() {
+                        tell!(
+                            node.shared,
+                            WARN,
+                            "gossip was not understood",
+                            node = node.name,
+                            from = from,
+                            error = error,
+                        );
+                    }
                 }
             }
         }

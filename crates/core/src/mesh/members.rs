@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use super::globals::{self, Claim};
 use super::gossip::Gossip;
 use super::node::Node;
+use super::tell::tell;
 use crate::error::{Error, Result};
 
 /// Most addresses that a node may be told to begin with.
@@ -58,12 +59,13 @@ impl Node {
         let (node, seeds) = (Arc::downgrade(self), seeds.to_vec());
         self.handle.spawn(async move {
             let Some(this) = node.upgrade() else { return };
-            let gossip = Gossip::start(&this, here, seeds, heard).await;
-            drop(this);
-            match gossip {
-                Ok(gossip) => keep(node, gossip).await,
+            match Gossip::start(&this, here, seeds, heard).await {
+                Ok(gossip) => {
+                    drop(this);
+                    keep(node, gossip).await;
+                }
                 Err(error) => {
-                    tracing::error!(%error, "the mesh is not joined");
+                    tell!(this.shared, ERROR, "the mesh is not joined", node = this.name, error = error);
                 }
             }
         });
@@ -97,7 +99,14 @@ impl Node {
         let (node, address) = (Arc::clone(self), member.address.to_string());
         self.handle.spawn(async move {
             if let Err(error) = node.connect(&address).await {
-                tracing::debug!(node = %node.name, address, %error, "a member cannot be reached");
+                tell!(
+                    node.shared,
+                    DEBUG,
+                    "a member cannot be reached",
+                    node = node.name,
+                    address = address,
+                    error = error,
+                );
             }
         });
     }

@@ -1,27 +1,27 @@
 //! Node: a runtime as others see it. Its name, where it listens, the tasks of its connections, and its end.
 
-use std::collections::VecDeque;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::sync::{Condvar, Mutex};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 
 use super::MeshInfo;
 use super::connection::{Connection, End};
 use super::gossip::{HEARD_MAX, Heard};
-use super::hello::{Handshake, Hello, PREAMBLE, Refusal, Refused, Spoken, VERSIONS};
+use super::hello::{Handshake, Hello, PREAMBLE, Refusal, Refused, VERSIONS};
 use super::malformed::Malformed;
 use super::naming::Naming;
 use super::old::OLD_PEERS_MAX;
-use super::options::{CLOSE_GRACE, HANDSHAKE_TIMEOUT, HANDSHAKES_MAX, MeshOptions};
+use super::options::{CLOSE_GRACE, MeshOptions};
 use super::registry::Registry;
-use super::stream::{Stream, within};
+use super::stream::Stream;
+use super::tell::tell;
 use super::tls::{Proven, Tls, names};
 use crate::error::{Error, ErrorKind, Result};
 use crate::remote::Attached;
@@ -33,7 +33,7 @@ const THREADS: usize = 2;
 const THREAD_NAME: &str = "iris-mesh";
 
 /// Why a node is refused whose certificate is another's.
-const FOREIGN_NAME: &str = "the name is not one of the certificate";
+pub(super) const FOREIGN_NAME: &str = "the name is not one of the certificate";
 
 /// See the module documentation.
 pub(crate) struct Node {
@@ -41,35 +41,25 @@ pub(crate) struct Node {
     pub(crate) options: MeshOptions,
     pub(crate) name: String,
     pub(super) incarnation: u64,
-    tls: Option<Tls>,
+    pub(super) tls: Option<Tls>,
     pub(super) registry: Mutex<Registry>,
     /// Told whenever a connection is made.
     pub(super) made: Notify,
-    listeners: Mutex<Vec<(SocketAddr, AbortHandle)>>,
+    pub(super) listeners: Mutex<Vec<(SocketAddr, AbortHandle)>>,
     /// Connections whose tasks run.
     running: Mutex<usize>,
     ended: Condvar,
-    refused: AtomicU64,
+    pub(super) refused: AtomicU64,
     /// What members say of each other, until this node joins them.
     pub(super) heard: Mutex<Option<mpsc::Receiver<Heard>>>,
-    hears: mpsc::Sender<Heard>,
+    pub(super) hears: mpsc::Sender<Heard>,
     pub(super) naming: Mutex<Naming>,
     /// Told when a global name is given.
     pub(super) named: Notify,
-    old_peers: Arc<Semaphore>,
+    pub(super) old_peers: Arc<Semaphore>,
     threads: Mutex<Option<tokio::runtime::Runtime>>,
     pub(super) handle: Handle,
-    this: Weak<Self>,
-}
-
-/// How the greeting of whoever dialled ended.
-enum Greeted {
-    /// It is a node, and the connection with it runs.
-    Node,
-    /// It speaks version 1, and has one of the places for those who do.
-    Old(Stream, OwnedSemaphorePermit),
-    /// It was refused in order.
-    Refused,
+    pub(super) this: Weak<Self>,
 }
 
 /// How a dial ended that did not fail.
@@ -140,7 +130,7 @@ impl Node {
     }
 
     /// What this node tells of itself, with its decision where it has made one.
-    fn hello(&self, serial: u64) -> Handshake {
+    pub(super) fn hello(&self, serial: u64) -> Handshake {
         let address = self.dialled_at().map(|address| address.to_string());
         Handshake::Hello(Hello {
             versions: VERSIONS,
@@ -154,29 +144,8 @@ impl Node {
         })
     }
 
-    fn refusal(&self, refused: Refused, why: &str) -> Handshake {
+    pub(super) fn refusal(&self, refused: Refused, why: &str) -> Handshake {
         Handshake::Refuse(Refusal { refused, message: why.to_owned(), name: self.name.clone() })
-    }
-
-    // Listening
-
-    /// Listens, and says where.
-    pub(crate) fn listen(&self, address: &str) -> Result<SocketAddr> {
-        let wanted = address.to_socket_addrs().map_err(|error| bad_address(address, &error))?;
-        let wanted = wanted.into_iter().next().ok_or_else(|| bad_address(address, &"it names no host"))?;
-        self.permit(wanted)?;
-        let failed =
-            |error| Error::new(ErrorKind::ListenFailed, format!("cannot listen on {address}: {error}"));
-        let listener = std::net::TcpListener::bind(wanted).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let bound = listener.local_addr().map_err(failed)?;
-        let _inside = self.handle.enter();
-        let listener = TcpListener::from_std(listener).map_err(failed)?;
-        let this = self.this.clone();
-        let task = self.handle.spawn(accept(this, listener));
-        self.listeners.lock().push((bound, task.abort_handle()));
-        tracing::info!(node = %self.name, address = %bound, "listening");
-        Ok(bound)
     }
 
     /// Refuses to speak without TLS where others could listen.
@@ -185,120 +154,19 @@ impl Node {
             return Ok(());
         }
         if self.options.insecure {
-            tracing::warn!(node = %self.name, %address, "an address that others can reach is used without TLS");
+            tell!(
+                self.shared,
+                WARN,
+                "an address that others can reach is used without TLS",
+                node = self.name,
+                address = address,
+            );
             return Ok(());
         }
         let message = format!(
             "{address} can be reached by others: configure TLS with certificates, or set insecure to use it without"
         );
         Err(Error::new(ErrorKind::NotPermitted, message))
-    }
-
-    async fn greet(self: Arc<Self>, socket: TcpStream, from: SocketAddr) {
-        match within(HANDSHAKE_TIMEOUT, self.answer(socket, from)).await {
-            Ok(Greeted::Node | Greeted::Refused) => {}
-            // A task of its own: this one counts as a client that has not said who it is.
-            Ok(Greeted::Old(stream, place)) => {
-                self.handle.clone().spawn(async move {
-                    self.serve_old(stream).await;
-                    drop(place);
-                });
-            }
-            Err(end) => {
-                self.refused.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(node = %self.name, %from, reason = %end, "a connection was closed before it was made");
-            }
-        }
-    }
-
-    /// The handshake with whoever dialled.
-    async fn answer(&self, socket: TcpStream, from: SocketAddr) -> Result<Greeted, End> {
-        socket.set_nodelay(true)?;
-        let (mut stream, certificate) = match &self.tls {
-            None => (Stream::plain(socket), None),
-            Some(tls) => {
-                let Proven { stream, certificate } = tls.accept(socket).await?;
-                (stream, Some(certificate))
-            }
-        };
-        stream.read_ahead(1).await?;
-        match Spoken::of(stream.ahead[0]) {
-            Spoken::V2 => {}
-            Spoken::V1 if self.tls.is_none() && self.options.allow.is_none() && from.ip().is_loopback() => {
-                let place = Arc::clone(&self.old_peers).try_acquire_owned();
-                return match place {
-                    Ok(place) => Ok(Greeted::Old(stream, place)),
-                    Err(_) => Err(Malformed::Stranger("version 1, by more clients than are served,").into()),
-                };
-            }
-            Spoken::V1 => {
-                return Err(Malformed::Stranger("version 1, which proves nobody's identity,").into());
-            }
-            Spoken::Stranger(Some(protocol)) => return Err(Malformed::Stranger(protocol).into()),
-            Spoken::Stranger(None) => return Err(Malformed::Preamble(stream.ahead[0]).into()),
-        }
-        stream.read_ahead(PREAMBLE.len()).await?;
-        if stream.ahead[..PREAMBLE.len()] != PREAMBLE {
-            return Err(Malformed::Preamble(stream.ahead[0]).into());
-        }
-        let _ = stream.ahead.split_to(PREAMBLE.len());
-        let Handshake::Hello(hello) = stream.step().await? else {
-            return Err(Malformed::Misplaced(0).into());
-        };
-        let proven = certificate.is_none_or(|certificate| names(&certificate, &hello.name));
-        let welcome = if proven { self.welcome(&hello) } else { Err((Refused::Name, FOREIGN_NAME)) };
-        let serial = match welcome {
-            Ok(serial) => serial,
-            Err((refused, why)) => {
-                stream.say(&self.refusal(refused, why)).await?;
-                if refused != Refused::Duplicate {
-                    self.refused.fetch_add(1, Ordering::Relaxed);
-                    tracing::warn!(node = %self.name, peer = %hello.name, reason = why, "a node was refused");
-                }
-                return Ok(Greeted::Refused);
-            }
-        };
-        self.greet_node(hello, serial, stream).await
-    }
-
-    /// The handshake with a node that dialled and is welcome.
-    async fn greet_node(&self, hello: Hello, serial: u64, mut stream: Stream) -> Result<Greeted, End> {
-        let promise = Promise { node: self, name: hello.name.clone(), serial };
-        stream.say(&self.hello(serial)).await?;
-        let decided = match stream.step().await? {
-            Handshake::Ready(decided) => decided,
-            Handshake::Refuse(_) => return Ok(Greeted::Refused),
-            Handshake::Hello(_) => return Err(Malformed::Misplaced(1).into()),
-        };
-        let connection = Connection::new(self.shared.clone(), &self.options, hello, self.hears.clone());
-        let serial = if serial == 0 { decided } else { serial };
-        let accepted = self.registry.lock().accepted(&self.name, &connection, serial);
-        drop(promise);
-        match accepted {
-            Ok(replaced) => {
-                self.establish(&connection, replaced, stream, Vec::new());
-                Ok(Greeted::Node)
-            }
-            Err(refused) => {
-                tracing::debug!(node = %self.name, peer = %connection.name(), ?refused, "a connection came too late");
-                Ok(Greeted::Refused)
-            }
-        }
-    }
-
-    /// What to do with a node that dialled: the number of the decision for it, 0 where the decision is its part.
-    fn welcome(&self, hello: &Hello) -> Result<u64, (Refused, &'static str)> {
-        if hello.common_version().is_none() {
-            return Err((Refused::Version, "no version in common"));
-        }
-        if hello.name.is_empty() {
-            return Err((Refused::Name, "a node has a name"));
-        }
-        if hello.name == self.name {
-            return Err((Refused::Itself, "this node has the same name"));
-        }
-        let welcome = self.registry.lock().welcome(&self.name, &hello.name, hello.incarnation);
-        welcome.map_err(|refused| (refused, why(refused)))
     }
 
     // Dialling
@@ -353,7 +221,15 @@ impl Node {
                 Ok(Met::Node(connection))
             }
             Err(refused) => {
-                tracing::debug!(node = %self.name, peer = %connection.name(), address, ?refused, "a dial yields");
+                tell!(
+                    self.shared,
+                    DEBUG,
+                    "a dial yields",
+                    node = self.name,
+                    peer = connection.name(),
+                    address = address,
+                    reason = why(refused),
+                );
                 stream.say(&self.refusal(refused, why(refused))).await?;
                 Ok(Met::Elsewhere(Some(connection.name().to_owned())))
             }
@@ -364,7 +240,7 @@ impl Node {
 
     /// Starts the tasks of a connection that the registry has taken. No await lies between that and this, so that there is
     /// none in the registry that does not run.
-    fn establish(
+    pub(super) fn establish(
         &self,
         connection: &Arc<Connection>,
         replaced: Option<Arc<Connection>>,
@@ -373,7 +249,7 @@ impl Node {
     ) {
         let Some(this) = self.this.upgrade() else { return };
         *self.running.lock() += 1;
-        tracing::info!(node = %self.name, peer = %connection.name(), "node up");
+        tell!(self.shared, INFO, "node up", node = self.name, peer = connection.name());
         if let Some(replaced) = replaced {
             replaced.lost(&End::Replaced);
         }
@@ -387,7 +263,7 @@ impl Node {
         let end = connection.run(stream, step).await;
         self.registry.lock().remove(&connection);
         connection.lost(&end);
-        tracing::info!(node = %self.name, peer = %connection.name(), reason = %end, "node down");
+        tell!(self.shared, INFO, "node down", node = self.name, peer = connection.name(), reason = end);
         *self.running.lock() -= 1;
         self.ended.notify_all();
     }
@@ -424,20 +300,7 @@ impl Attached for Node {
     }
 }
 
-/// Takes a promise back that was not kept.
-struct Promise<'a> {
-    node: &'a Node,
-    name: String,
-    serial: u64,
-}
-
-impl Drop for Promise<'_> {
-    fn drop(&mut self) {
-        self.node.registry.lock().greeted(&self.name, self.serial);
-    }
-}
-
-fn why(refused: Refused) -> &'static str {
+pub(super) fn why(refused: Refused) -> &'static str {
     match refused {
         Refused::Duplicate => "there is a connection already",
         Refused::Stale => "a later start of this node is connected",
@@ -445,35 +308,7 @@ fn why(refused: Refused) -> &'static str {
     }
 }
 
-/// Accepts until the node is gone. A client that says nothing is let go for a new one when there are too many.
-async fn accept(node: Weak<Node>, listener: TcpListener) {
-    let mut pending: VecDeque<AbortHandle> = VecDeque::new();
-    loop {
-        let accepted = listener.accept().await;
-        let Some(node) = node.upgrade() else { return };
-        match accepted {
-            Ok((socket, from)) => {
-                pending.retain(|task| !task.is_finished());
-                if pending.len() >= HANDSHAKES_MAX
-                    && let Some(oldest) = pending.pop_front()
-                {
-                    oldest.abort();
-                    node.refused.fetch_add(1, Ordering::Relaxed);
-                }
-                let handle = node.handle.clone();
-                pending.push_back(handle.spawn(node.greet(socket, from)).abort_handle());
-            }
-            Err(error) => {
-                tracing::warn!(node = %node.name, %error, "a connection could not be accepted");
-                drop(node);
-                // Most often there are no file descriptors left: trying again at once would keep a core busy.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
-}
-
-fn bad_address(address: &str, error: &dyn std::fmt::Display) -> Error {
+pub(super) fn bad_address(address: &str, error: &dyn std::fmt::Display) -> Error {
     Error::invalid(format!("{address:?} is no address of the form host:port: {error}"))
 }
 

@@ -15,6 +15,7 @@ use super::held::Ledger;
 use super::node::Node;
 use super::obey::addressee;
 use super::stream::Stream;
+use super::tell::tell;
 use super::v1::{self, Said};
 use crate::message::Message;
 use crate::payload::Payload;
@@ -39,8 +40,8 @@ impl Node {
         let (bell, window) = (Arc::new(Notify::new()), self.options.window as u64);
         let ledger = Ledger::new(window, Arc::clone(&bell));
         let mut client = Client { stream, ledger, bell, window, used: 0 };
-        let end = client.serve(&self).await;
-        tracing::debug!(node = %self.name, reason = ?end.err(), "a client of version 1 is gone");
+        let reason = client.serve(&self).await.err().unwrap_or(End::Closed);
+        tell!(self.shared, DEBUG, "a client of version 1 is gone", node = self.name, reason = reason);
     }
 }
 
