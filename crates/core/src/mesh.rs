@@ -11,6 +11,7 @@ mod connection;
 #[cfg(test)]
 mod corpus_tests;
 mod credit;
+mod elder;
 mod frame;
 mod globals;
 mod gossip;

@@ -365,6 +365,11 @@ impl Connection {
         self.outbox.finish(&Frame::Goodbye { message: "the node shuts down" });
     }
 
+    /// Whether that has happened which [`Connection::lost`] does.
+    pub(super) fn is_lost(&self) -> bool {
+        self.proxies.lock().closed
+    }
+
     /// Ends everything that was between the two nodes.
     pub(crate) fn lost(&self, end: &End) {
         let (unconfirmed, unwritten) = self.outbox.close();

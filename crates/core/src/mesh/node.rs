@@ -181,6 +181,7 @@ impl Node {
         self.permit(first)?;
         let socket = TcpStream::connect(wanted.as_slice()).await.map_err(|error| down(error.into()))?;
         socket.set_nodelay(true).map_err(|error| down(error.into()))?;
+        let reached = socket.peer_addr().map_err(|error| down(error.into()))?;
         let (mut stream, certificate) = match &self.tls {
             None => (Stream::plain(socket), None),
             Some(tls) => {
@@ -188,10 +189,16 @@ impl Node {
                 (stream, Some(certificate))
             }
         };
-        stream.write(&PREAMBLE).await.map_err(down)?;
-        stream.say(&self.hello(0)).await.map_err(down)?;
+        let answer = match self.greet_listener(&mut stream).await {
+            Ok(answer) => answer,
+            Err(end) => {
+                let is_old = self.may_be_old(reached, &end);
+                let old = if is_old { self.dial_old(reached).await } else { None };
+                return old.ok_or_else(|| down(end));
+            }
+        };
         let proves = |name: &str| certificate.as_ref().is_none_or(|certificate| names(certificate, name));
-        match stream.step().await.map_err(down)? {
+        match answer {
             Handshake::Hello(hello) if !proves(&hello.name) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 let message = format!("node {address} is refused: {FOREIGN_NAME}");
@@ -207,6 +214,13 @@ impl Node {
             }
             Handshake::Ready(_) => Err(down(Malformed::Misplaced(2).into())),
         }
+    }
+
+    /// Says who this node is, and hears what the listener makes of that.
+    async fn greet_listener(&self, stream: &mut Stream) -> Result<Handshake, End> {
+        stream.write(&PREAMBLE).await?;
+        stream.say(&self.hello(0)).await?;
+        stream.step().await
     }
 
     async fn met(&self, address: &str, hello: Hello, mut stream: Stream) -> Result<Met, End> {

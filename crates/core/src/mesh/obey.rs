@@ -216,7 +216,7 @@ pub(super) fn addressee(shared: &Shared, target: u64) -> Option<(Pid, &Cell)> {
 }
 
 /// The number of an error's kind on the wire: its place in the list.
-fn code_of(kind: ErrorKind) -> u8 {
+pub(super) fn code_of(kind: ErrorKind) -> u8 {
     let place = ErrorKind::ALL.iter().position(|known| *known == kind);
     place.and_then(|place| u8::try_from(place).ok()).unwrap_or(u8::MAX)
 }

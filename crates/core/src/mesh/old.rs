@@ -84,6 +84,10 @@ impl Client {
                     deliver(shared, target, self.ledger.hold(payload));
                 }
                 Said::Resolve { name } => {
+                    if name == v1::WHICH_VERSION {
+                        answers.extend_from_slice(&v1::SPEAKS_2.to_be_bytes());
+                        continue;
+                    }
                     let found = shared.names.get(name).filter(|pid| addressee(shared, pid.get()).is_some());
                     answers.extend_from_slice(&found.map_or(0, |pid| pid.get()).to_be_bytes());
                 }

@@ -1,8 +1,10 @@
-//! Version 1 of the wire, for old peers and plain tools: what comes in, as bytes and back. Pure.
+//! Version 1 of the wire, for old peers and plain tools: what is said, as bytes and back. Pure.
 //!
 //! `00 pid:u64 length:u32 data` sends; `01 length:u32 name` asks who has a name and is answered by `pid:u64`, 0 for nobody;
 //! `02` asks for a sign of life and is answered by `03`. All big-endian. Some clients send one byte `01`, their version,
 //! before anything else: a first byte 01 is a question if a possible length follows, and the version if not.
+
+use bytes::{BufMut as _, BytesMut};
 
 use super::malformed::Malformed;
 
@@ -16,6 +18,57 @@ pub(crate) const ALIVE: u8 = 0x03;
 const SEND: u8 = 0x00;
 const RESOLVE: u8 = 0x01;
 const PING: u8 = 0x02;
+
+/// Some clients, and all nodes that are no older, say first that they speak this version.
+const VERSION: u8 = 0x01;
+/// A name that nobody has, by which a node of a later version is told from an old one: it answers with the version that it
+/// speaks as well. So a connection that fails makes nobody take it for older than it is.
+pub(crate) const WHICH_VERSION: &str = "iris:version";
+/// That answer.
+pub(crate) const SPEAKS_2: u64 = 2;
+/// Largest number that can be a pid: it must fit in a JavaScript number.
+const NUMBER_MAX: u64 = (1 << 53) - 1;
+/// Length of the answer to [`are_you_old`].
+pub(crate) const OLD_LENGTH: usize = 9;
+
+/// Says a message to an actor.
+pub(crate) fn put_send(target: u64, payload: &[u8], out: &mut BytesMut) {
+    out.put_u8(SEND);
+    out.put_u64(target);
+    put_counted(payload, out);
+}
+
+/// Asks who has a name.
+pub(crate) fn put_resolve(name: &str, out: &mut BytesMut) {
+    out.put_u8(RESOLVE);
+    put_counted(name.as_bytes(), out);
+}
+
+/// Asks for a sign of life.
+pub(crate) fn put_ping(out: &mut BytesMut) {
+    out.put_u8(PING);
+}
+
+fn put_counted(bytes: &[u8], out: &mut BytesMut) {
+    out.put_u32(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+    out.put_slice(bytes);
+}
+
+/// What a node of version 1 is begun with: the version, and what a node of a later version answers in its own way.
+pub(crate) fn are_you_old() -> BytesMut {
+    let mut out = BytesMut::new();
+    out.put_u8(VERSION);
+    put_resolve(WHICH_VERSION, &mut out);
+    put_ping(&mut out);
+    out
+}
+
+/// Whether this answers [`are_you_old`] as a node of version 1 alone does.
+pub(crate) fn is_old(answer: &[u8; OLD_LENGTH]) -> bool {
+    let [number @ .., alive] = answer;
+    let number = u64::from_be_bytes(*number);
+    number <= NUMBER_MAX && number != SPEAKS_2 && *alive == ALIVE
+}
 
 /// What a client of version 1 says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,6 +185,36 @@ mod tests {
             (&[1, 0, 0, 4, 1], Some(true)),
         ] {
             assert_eq!(begins_with_version(bytes), expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_is_read_back() {
+        let mut out = BytesMut::new();
+        put_send(7, b"hi", &mut out);
+        assert_eq!(parse(&out), Ok(Some((Said::Send { target: 7, payload: b"hi" }, 15))));
+        out.clear();
+        put_resolve("mail", &mut out);
+        assert_eq!(parse(&out), Ok(Some((Said::Resolve { name: "mail" }, 9))));
+        out.clear();
+        put_ping(&mut out);
+        assert_eq!(parse(&out), Ok(Some((Said::Ping, 1))));
+    }
+
+    #[test]
+    fn an_old_node_is_told_from_a_later_one_and_from_strangers() {
+        assert_eq!(&are_you_old()[..], b"\x01\x01\0\0\0\x0ciris:version\x02");
+        assert_eq!(begins_with_version(&are_you_old()), Some(true));
+        for (answer, old) in [
+            (b"\0\0\0\0\0\0\0\0\x03", true),
+            (b"\0\0\0\0\0\0\0\x05\x03", true),
+            (b"\0\x1f\xff\xff\xff\xff\xff\xff\x03", true),
+            (b"\0\x20\0\0\0\0\0\0\x03", false),
+            (b"\0\0\0\0\0\0\0\x02\x03", false),
+            (b"\0\0\0\0\0\0\0\0\0", false),
+            (b"HTTP/1.1 ", false),
+        ] {
+            assert_eq!(is_old(answer), old, "{answer:?}");
         }
     }
 
