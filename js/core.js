@@ -21,7 +21,7 @@ class Core {
   /** Calls to other nodes that are under way. */
   #calls = 0
 
-  constructor(logger) {
+  constructor(logger, actorsMax) {
     const parts = []
     /** Live actors keep the process. */
     this.keepsAlive = true
@@ -40,6 +40,7 @@ class Core {
       frame: this.frame,
       parts,
       mailParts: this.mailParts,
+      actorsMax,
     })
     this.hot = this.native.hot()
     this.signals = new Uint32Array(this.native.signals())

@@ -25,11 +25,11 @@ class NodeRuntime {
   #handlers
 
   constructor(options) {
-    const { logger = console } = args.optionsOf(options)
+    const { logger = console, actorsMax } = args.optionsOf(options)
     if (logger !== null && typeof logger?.error !== 'function') {
       throw invalid('logger must have a method error, or be null')
     }
-    this.#core = new Core(logger)
+    this.#core = new Core(logger, args.optionalCount(actorsMax, 'actorsMax'))
     this.#hot = this.#core.hot
     this.#send = this.#hot.send
     this.#handlers = this.#core.handlers

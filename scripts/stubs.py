@@ -48,6 +48,7 @@ CLASSES = {
 PARAMETERS = {
     "a": "int",
     "ActorRef.data": "_M",
+    "actors_max": "int | None",
     "addr": "str",
     "addresses": "Sequence[str]",
     "allow": "dict[str, list[str]] | None",

@@ -25,6 +25,11 @@ export interface RuntimeOptions {
    * a second. Default `console`; `null`: nobody.
    */
   logger?: Logger | null
+  /**
+   * The most actors at once, among them supervisors and the proxies of actors of other nodes: a spawn beyond throws
+   * `LimitReached`. From 1 to 268435456, the default.
+   */
+  actorsMax?: number
 }
 
 /** One actor of one runtime, as a value to pass around. */

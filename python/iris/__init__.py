@@ -85,9 +85,12 @@ class Runtime(_iris.Runtime):
     Args:
         contextvars: carry the sender's `contextvars` context to the handler of each message. Costs nothing
             when off.
+        actors_max: the most actors at once, among them supervisors and the proxies of actors of other nodes: a spawn
+            beyond raises `LimitReachedError`. From 1 to 268435456, which `None` stands for.
 
     Raises:
-        InvalidArgumentError: an environment variable for `release_gil` limits is not a number in its range.
+        InvalidArgumentError: `actors_max` is outside its range, or an environment variable for `release_gil` limits is not a
+            number in its range.
 
     Example:
         >>> import iris

@@ -289,7 +289,7 @@ class ActorRef(Generic[_M]):
 class Runtime:
     """The native methods of `iris.Runtime`."""
 
-    def __new__(cls, *, contextvars: bool = False) -> Self: ...
+    def __new__(cls, *, contextvars: bool = False, actors_max: int | None = None) -> Self: ...
     def spawn(self, handler: _Handler, budget: int = 100, release_gil: bool = False) -> int:
         """Spawn a push actor: `handler(message)` is called once per message. Returns at once.
 

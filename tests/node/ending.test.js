@@ -234,6 +234,29 @@ test('a runtime closes from within a handler', async () => {
   expect(rt.closed).toBe(true)
 })
 
+test('actors_are_limited', async () => {
+  const rt = open({ logger: null, actorsMax: 100 })
+  const observed = rt.spawnObservedHandler()
+  const bystander = rt.spawn((message) => message)
+  const pid = rt.spawn(() => {
+    for (;;) rt.spawnChild(pid, () => {})
+  })
+  rt.link(observed, pid)
+  rt.send(pid, 'x')
+  const told = await rt.selectiveRecv(observed, () => true, 10)
+  expect(told).toMatchObject({ typeName: 'EXIT', reason: 'Crash', metadata: { message: expect.stringContaining('100 actors') } })
+  expect(String(await rt.ask(bystander, 'x'))).toBe('x')
+  await eventually(() => rt.stats().actors === 2, 'the end of the greedy actor and its children')
+  for (let left = 98; left > 0; left--) rt.spawn(() => {})
+  const refused = expect.objectContaining({ code: 'LimitReached' })
+  expect(() => rt.spawn(() => {})).toThrow(refused)
+  expect(() => rt.spawnWithMailbox(async () => {})).toThrow(refused)
+  expect(() => rt.spawnVirtual(() => {})).toThrow(refused)
+  for (const outside of [0, -1, 1.5, NaN, '7', 2 ** 28 + 1, 2 ** 32]) {
+    expect(() => open({ actorsMax: outside })).toThrow(expect.objectContaining({ code: 'InvalidArgument' }))
+  }
+})
+
 test('two runtimes side by side know nothing of each other', async () => {
   const [one, two] = [open(), open()]
   const { pid, got } = collector(one)

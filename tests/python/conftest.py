@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -24,6 +25,10 @@ DEADLINE = 10.0
 SWITCH_INTERVAL = os.environ.get("IRIS_SWITCH_INTERVAL")
 if SWITCH_INTERVAL:
     sys.setswitchinterval(float(SWITCH_INTERVAL))
+
+# Whoever runs the tests may be a job in the background, whose children ignore Ctrl-C: the tests' children must not.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # An event loop in debug mode, as development mode makes them, tells of each callback that a busy machine held up.
 SLOW_CALLBACK = re.compile(r"^Executing <.*> took \d+\.\d+ seconds\n", re.MULTILINE)

@@ -210,7 +210,11 @@ class Machine(RuleBasedStateMachine):
         observed = [actor for actor in self.model.actors if actor.kind == "observed" and actor.alive]
         if observed:
             actor = observed[which % len(observed)]
-            got = self.rt.get_messages(actor.pid)
+            got: list[bytes | iris.SystemMessage] = []
+
+            # The end of one that is not alive any more may be told a moment later.
+            more = lambda: got.extend(self.rt.get_messages(actor.pid))  # noqa: E731
+            eventually(lambda: more() or len(got) >= len(actor.kept), f"what {actor.pid} is told")
             assert alike([m if isinstance(m, bytes) else told_of(m) for m in got]) == alike(actor.kept)
             self.model.counts["handled"] += actor.waiting
             actor.kept = []

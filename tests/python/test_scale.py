@@ -135,6 +135,35 @@ def test_a_handler_that_spawns_beyond_a_strict_limit_ends_alone(rt: iris.Runtime
     assert rt.ask_blocking(bystander, b"x") == b"X"
 
 
+def test_actors_are_limited() -> None:
+    with iris.Runtime(actors_max=100) as rt:
+        observed, bystander = rt.spawn_observed_handler(), rt.spawn(bytes.upper)
+
+        def spawns(message: bytes) -> None:
+            parent = rt.current_pid()
+            assert parent is not None
+            while True:
+                rt.spawn_child(parent, print)
+
+        pid = rt.spawn(spawns)
+        rt.link(observed, pid)
+        rt.send(pid, b"x")
+        told = rt.selective_recv_blocking(observed, lambda message: True, DEADLINE)
+        assert isinstance(told, iris.SystemMessage)
+        assert told.metadata
+        assert told.metadata["type"] == "LimitReachedError"
+        assert rt.ask_blocking(bystander, b"x") == b"X"
+        eventually(lambda: rt.stats()["actors"] == 2, "the end of the greedy actor's children")
+        for _ in range(98):
+            rt.spawn(print)
+        for spawn in (rt.spawn, rt.spawn_with_mailbox, rt.spawn_virtual):
+            with pytest.raises(iris.LimitReachedError, match="100 actors"):
+                spawn(print)
+    for outside in (0, -1, 2**28 + 1, 2**32, 2**70):
+        with pytest.raises(iris.InvalidArgumentError, match="actors_max"):
+            iris.Runtime(actors_max=outside)
+
+
 def test_factories_that_block_for_ever_hold_up_nobody(rt: iris.Runtime) -> None:
     held, asked = threading.Event(), threading.Semaphore(0)
 

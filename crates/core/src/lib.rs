@@ -127,6 +127,7 @@ pub use shutdown::ShutdownReport;
 pub use strategy::{Restart, Strategy};
 pub use supervisors::OnGiveUp;
 
+pub use table::ACTORS_MAX;
 pub use thread::{AsyncMailbox, Mailbox};
 pub use timing::DELAY_MS_MAX;
 pub use turn::{Delivery, Turn};

@@ -9,6 +9,7 @@ use crate::lane::LaneId;
 use crate::overflow::Overflow;
 use crate::pid::Pid;
 use crate::strategy::{Restart, Strategy};
+use crate::table::ACTORS_MAX;
 
 /// Messages an actor handles in one turn before others run: BEAM counts 4000 calls, a message here is a handler's run.
 pub const BUDGET_DEFAULT: u32 = 100;
@@ -22,6 +23,9 @@ pub struct RuntimeOptions {
     pub clock: Clock,
     /// Time a shutdown gives children to end before their parent ends without them. Default 5 s.
     pub child_stop_timeout: Duration,
+    /// The most actors at once, among them supervisors and the proxies of actors of other nodes; a spawn beyond is refused.
+    /// From 1 to [`ACTORS_MAX`], which is the default: what the memory of a machine holds is its owner's to say.
+    pub actors_max: u32,
 }
 
 impl Default for RuntimeOptions {
@@ -31,6 +35,7 @@ impl Default for RuntimeOptions {
             workers: cores.clamp(2, WORKERS_MAX),
             clock: Clock::real(),
             child_stop_timeout: Duration::from_secs(5),
+            actors_max: ACTORS_MAX,
         }
     }
 }

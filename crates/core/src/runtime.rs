@@ -22,6 +22,7 @@ use crate::send::{Refusal, SendError};
 use crate::shared::Shared;
 use crate::supervisors::OnGiveUp;
 use crate::sync::{Condvar, Mutex};
+use crate::table::ACTORS_MAX;
 
 /// A handle of one runtime. Clones are handles of the same runtime; when the last one that a user made goes, the
 /// runtime closes. Handles that actors get from their [`Context`](crate::Context) do not keep it open.
@@ -71,10 +72,15 @@ impl Runtime {
     /// A runtime with these options.
     ///
     /// # Errors
-    /// `InvalidArgument` for a number of workers that is 0 or above [`WORKERS_MAX`].
+    /// `InvalidArgument` for a number of workers that is 0 or above [`WORKERS_MAX`], and for one of actors that is 0 or above
+    /// [`ACTORS_MAX`].
     pub fn with_options(options: RuntimeOptions) -> Result<Self> {
         if options.workers == 0 || options.workers > WORKERS_MAX {
             return Err(Error::invalid(format!("workers must be 1 to {WORKERS_MAX}")));
+        }
+        if options.actors_max == 0 || options.actors_max > ACTORS_MAX {
+            let message = format!("actors_max must be from 1 to {ACTORS_MAX}, not {}", options.actors_max);
+            return Err(Error::invalid(message));
         }
         let shared = Shared::new(options);
         let keeper = Arc::new(Keeper(Arc::clone(&shared)));

@@ -93,7 +93,7 @@ impl Shared {
         let number = RUNTIMES.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
         let first_generation = u32::try_from(number).unwrap_or(0) % GENERATION_MAX + 1;
         let shared = Arc::new(Self {
-            table: Table::new(first_generation),
+            table: Table::new(first_generation, options.actors_max),
             workers: Workers::new(options.workers),
             lanes: directory(LANES_MAX),
             lanes_kept: Mutex::default(),

@@ -26,6 +26,9 @@ const SEGMENTS_MAX: usize = 2;
 #[cfg(shuttle)]
 const SEGMENTS_MAX: usize = 64;
 
+/// The most slots: a pid has no more bits for an index.
+pub const ACTORS_MAX: u32 = INDEX_MAX + 1;
+
 const VACANT: u32 = 1 << 31;
 const NO_SLOT: u32 = u32::MAX;
 
@@ -44,6 +47,7 @@ pub(crate) struct Table<S> {
     segments: Box<[AtomicPtr<S>]>,
     vacancies: Mutex<Vacancies>,
     first_generation: u32,
+    slots_max: u32,
 }
 
 struct Vacancies {
@@ -54,12 +58,14 @@ struct Vacancies {
 }
 
 impl<S: Slot> Table<S> {
-    /// An empty table whose pids begin with this generation, so that two tables of one process differ.
-    pub(crate) fn new(first_generation: u32) -> Self {
+    /// An empty table of so many slots at most, whose pids begin with this generation, so that two tables of one process
+    /// differ.
+    pub(crate) fn new(first_generation: u32, slots_max: u32) -> Self {
         Self {
             segments: directory(SEGMENTS_MAX),
             vacancies: Mutex::new(Vacancies { newest: NO_SLOT, fresh: 0, occupations: 0 }),
             first_generation: first_generation.clamp(1, GENERATION_MAX),
+            slots_max,
         }
     }
 
@@ -90,8 +96,8 @@ impl<S: Slot> Table<S> {
 
     fn occupy_fresh(&self, vacancies: &mut Vacancies, kind: u32) -> Result<(&S, Pid)> {
         let index = vacancies.fresh;
-        if index > INDEX_MAX || (index / SEGMENT_SLOTS) as usize >= SEGMENTS_MAX {
-            let message = format!("a runtime holds at most {} actors at once", u64::from(INDEX_MAX) + 1);
+        if index >= self.slots_max || (index / SEGMENT_SLOTS) as usize >= SEGMENTS_MAX {
+            let message = format!("this runtime holds at most {} actors at once", self.slots_max);
             return Err(Error::new(ErrorKind::LimitReached, message));
         }
         if index.is_multiple_of(SEGMENT_SLOTS) {
@@ -199,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_pid_is_never_given_twice() {
-        let table = Table::<Plain>::new(1);
+        let table = Table::<Plain>::new(1, ACTORS_MAX);
         let (_, first) = table.occupy().unwrap();
         vacate(&table, first);
         let (_, second) = table.occupy().unwrap();
@@ -211,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_proxy_and_an_actor_of_one_slot_are_told_apart() {
-        let table = Table::<Plain>::new(GENERATION_MAX);
+        let table = Table::<Plain>::new(GENERATION_MAX, ACTORS_MAX);
         let (_, proxy) = table.occupy_by_proxy().unwrap();
         assert!(proxy.is_proxy());
         assert!(table.get(proxy).is_some());
@@ -228,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_slot_with_used_up_generations_is_retired() {
-        let table = Table::<Plain>::new(GENERATION_MAX);
+        let table = Table::<Plain>::new(GENERATION_MAX, ACTORS_MAX);
         let (_, first) = table.occupy().unwrap();
         vacate(&table, first);
         let (slot, second) = table.occupy().unwrap();
@@ -241,8 +247,21 @@ mod tests {
     }
 
     #[test]
+    fn a_table_gives_no_more_slots_than_it_may() {
+        let table = Table::<Plain>::new(1, 2);
+        let first = table.occupy().unwrap().1;
+        table.occupy_by_proxy().unwrap();
+        let refused = table.occupy().err().map(|error| error.kind());
+        assert_eq!(refused, Some(ErrorKind::LimitReached));
+        vacate(&table, first);
+        assert_eq!(table.occupy().unwrap().1.index(), first.index());
+        assert!(table.occupy_by_proxy().is_err());
+        assert_eq!(table.spawned(), 3);
+    }
+
+    #[test]
     fn many_segments_hold_many_actors() {
-        let table = Table::<Plain>::new(9);
+        let table = Table::<Plain>::new(9, ACTORS_MAX);
         let pids: Vec<Pid> = (0..10_000).map(|_| table.occupy().unwrap().1).collect();
         assert!(pids.iter().all(|pid| table.get(*pid).is_some()));
         assert_eq!(table.slots().filter(|(_, pid)| pid.is_some()).count(), 10_000);
@@ -278,7 +297,7 @@ mod model {
     #[test]
     fn a_stale_pid_finds_nothing_while_its_slot_is_reused() {
         loom::model(|| {
-            let table = Arc::new(Table::<Plain>::new(1));
+            let table = Arc::new(Table::<Plain>::new(1, ACTORS_MAX));
             let (slot, old) = table.occupy().expect("room");
             Table::retire_pid(slot);
             table.give_back(slot, old.index());
@@ -295,7 +314,7 @@ mod model {
     #[test]
     fn whoever_looks_while_a_slot_changes_hands_finds_its_own_actor_or_nothing() {
         loom::model(|| {
-            let table = Arc::new(Table::<Plain>::new(1));
+            let table = Arc::new(Table::<Plain>::new(1, ACTORS_MAX));
             let old = table.occupy().expect("room").1;
             let (remover, looker) = (Arc::clone(&table), Arc::clone(&table));
             let remover = thread::spawn(move || {
@@ -321,7 +340,7 @@ mod model {
     #[test]
     fn two_who_occupy_get_two_slots() {
         loom::model(|| {
-            let table = Arc::new(Table::<Plain>::new(1));
+            let table = Arc::new(Table::<Plain>::new(1, ACTORS_MAX));
             let shared = Arc::clone(&table);
             let other = thread::spawn(move || shared.occupy().expect("room").1);
             let mine = table.occupy().expect("room").1;

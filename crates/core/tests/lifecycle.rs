@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use common::{Bell, DEADLINE, Gate, bytes, collector, counter, gated_collector, notice, pull, runtime};
 use iris_core::{
-    Clock, ErrorKind, ExitReason, Finish, Incoming, LaneId, ManualClock, Received, Runtime, RuntimeOptions,
-    SpawnOptions, SystemKind, Waiter,
+    ACTORS_MAX, Clock, ErrorKind, ExitReason, Finish, Incoming, LaneId, ManualClock, Received, Runtime,
+    RuntimeOptions, SpawnOptions, SystemKind, Waiter,
 };
 
 fn runtime_with_clock() -> (Runtime, ManualClock) {
@@ -241,6 +241,31 @@ fn bad_arguments_are_refused() {
     let workers = RuntimeOptions { workers: 0, ..RuntimeOptions::default() };
     assert_eq!(Runtime::with_options(workers).unwrap_err().kind(), ErrorKind::InvalidArgument);
     assert_eq!(SpawnOptions::default().lane, LaneId::WORKERS);
+}
+
+#[test]
+fn actors_are_limited() {
+    let limited =
+        |actors_max| Runtime::with_options(RuntimeOptions { actors_max, ..RuntimeOptions::default() });
+    let runtime = limited(3).unwrap();
+    let spawn = || runtime.spawn_observed(SpawnOptions::default());
+    let pids = [spawn().unwrap(), spawn().unwrap(), spawn().unwrap()];
+    assert_eq!(spawn().unwrap_err().kind(), ErrorKind::LimitReached);
+    assert_eq!(counter_of(&runtime).unwrap_err().kind(), ErrorKind::LimitReached);
+    assert_eq!(runtime.stats().actors, 3);
+    assert!(runtime.stop(pids[1]));
+    assert!(runtime.join(pids[1], Some(DEADLINE)));
+    let next = counter_of(&runtime).unwrap();
+    assert_eq!(spawn().unwrap_err().kind(), ErrorKind::LimitReached);
+    assert!(runtime.is_alive(next) && runtime.is_alive(pids[0]) && runtime.is_alive(pids[2]));
+    for outside in [0, ACTORS_MAX + 1, u32::MAX] {
+        assert_eq!(limited(outside).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    }
+    assert!(limited(ACTORS_MAX).is_ok());
+}
+
+fn counter_of(runtime: &Runtime) -> iris_core::Result<iris_core::Pid> {
+    runtime.spawn(counter().0, SpawnOptions::default())
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iris_core::HostedLane;
+use iris_core::{HostedLane, RuntimeOptions};
 use napi::bindgen_prelude::{JsValue, Unknown};
 use napi::{Env, sys};
 use napi_derive::napi;
@@ -38,6 +38,8 @@ pub struct Setup<'a> {
     pub parts: Unknown<'a>,
     /// The ArrayBuffer of a received message.
     pub mail_parts: Unknown<'a>,
+    /// The most actors at once, where it is not the default.
+    pub actors_max: Option<u32>,
 }
 
 #[napi]
@@ -53,7 +55,11 @@ impl Native {
             parts: setup.parts.raw(),
             mail_parts: setup.mail_parts.raw(),
         };
-        let state = State::new(env.raw(), &shared)?;
+        let mut options = RuntimeOptions::default();
+        if let Some(max) = setup.actors_max {
+            options.actors_max = max;
+        }
+        let state = State::new(env.raw(), &shared, options)?;
         Ok(Self { state })
     }
 

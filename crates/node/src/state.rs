@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use iris_core::{AskHandle, Error, HostedLane, Reply, Runtime, ShutdownReport, StartDone, Suspension};
+use iris_core::{
+    AskHandle, Error, HostedLane, Reply, Runtime, RuntimeOptions, ShutdownReport, StartDone, Suspension,
+};
 use napi::sys;
 
 use crate::batch::Batch;
@@ -78,9 +80,9 @@ pub(crate) struct Shared {
 }
 
 impl State {
-    pub(crate) fn new(env: Env, shared: &Shared) -> napi::Result<Rc<Self>> {
+    pub(crate) fn new(env: Env, shared: &Shared, options: RuntimeOptions) -> napi::Result<Rc<Self>> {
         let host = Host::new(env, shared.wake)?;
-        let opened = Runtime::new().and_then(|runtime| {
+        let opened = Runtime::with_options(options).and_then(|runtime| {
             let lane = runtime.add_lane(Arc::new(LaneBell(Arc::clone(&host))))?;
             Ok((runtime, lane))
         });

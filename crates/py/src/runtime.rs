@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use iris_core::{Pid, Refusal, SendError};
+use iris_core::{ACTORS_MAX, Pid, Refusal, RuntimeOptions, SendError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -11,7 +11,7 @@ use crate::carried;
 use crate::errors::{OrRaise, invalid};
 use crate::interpreter;
 use crate::lane::SLICE;
-use crate::numbers::{seconds, seconds_or_none};
+use crate::numbers::{seconds, seconds_or_none, whole_or_none};
 use crate::payload;
 use crate::pid::PidArgument;
 use crate::shared::Shared;
@@ -29,9 +29,17 @@ pub(crate) struct Runtime {
 #[pymethods]
 impl Runtime {
     #[new]
-    #[pyo3(signature = (*, contextvars=false))]
-    fn new(contextvars: bool) -> PyResult<Self> {
-        Ok(Self { shared: Shared::new(contextvars)? })
+    #[pyo3(signature = (*, contextvars=false, actors_max=None))]
+    fn new(
+        contextvars: bool,
+        #[pyo3(from_py_with = whole_or_none)] actors_max: Option<i64>,
+    ) -> PyResult<Self> {
+        let mut options = RuntimeOptions::default();
+        if let Some(max) = actors_max {
+            options.actors_max = u32::try_from(max)
+                .map_err(|_| invalid(format!("actors_max must be from 1 to {ACTORS_MAX}, not {max}")))?;
+        }
+        Ok(Self { shared: Shared::new(contextvars, options)? })
     }
 
     /// Send a message.

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use iris_core::sync::Mutex;
-use iris_core::{Error, ErrorKind};
+use iris_core::{Error, ErrorKind, RuntimeOptions};
 use pyo3::prelude::*;
 
 use crate::behaviour::HandlerCache;
@@ -52,7 +52,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(contextvars: bool) -> PyResult<Arc<Self>> {
+    pub(crate) fn new(contextvars: bool, options: RuntimeOptions) -> PyResult<Arc<Self>> {
         if interpreter::is_exiting() {
             return Err(raise_kind(
                 ErrorKind::RuntimeClosed,
@@ -60,7 +60,7 @@ impl Shared {
             ));
         }
         let release_gil = ReleaseGil::from_environment()?;
-        let core = iris_core::Runtime::new().or_raise()?;
+        let core = iris_core::Runtime::with_options(options).or_raise()?;
         core.on_give_up(Box::new(crash::report_give_up));
         log::begin(&core);
         let shared = Arc::new(Self {
