@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url'
 const DOOR = new URL('../index.mjs', import.meta.url)
 const BODY = Buffer.from('0123456789abcdef')
 const DONE_WITHIN_MS = 60_000
+/** Timers before those that are measured. */
+const WARM_UP = 50_000
 const now = () => performance.now()
 
 /** A count-down of messages, and the promise of its end: one that is lost is an error, not a hang. */
@@ -247,16 +249,22 @@ const fairness = (count) =>
 const timers = (count) =>
   withRuntime(async (rt) => {
     const [actors, stride, settingMs] = [1_000, 7_919, 3_000]
-    const { handler, wait } = handledAll(count)
+    const warmUp = Math.min(count, WARM_UP)
+    let all = handledAll(warmUp)
     const late = new Float64Array(count)
     let fired = 0
     const note = (message) => {
       late[fired] = now() - message.readDoubleLE(0)
       fired += 1
-      handler()
+      all.handler()
     }
     const pids = Array.from({ length: actors }, () => rt.spawn(note))
     const body = Buffer.alloc(8)
+    // The functions on the way are compiled first, as those of one actor's figure are.
+    for (let number = 0; number < warmUp; number += 1) rt.sendAfter(pids[number % actors], number % 100, body)
+    await all.wait()
+    all = handledAll(count)
+    fired = 0
     const start = now()
     for (let place = 0; place < count; place += 1) {
       const number = (place * stride) % count
@@ -267,7 +275,7 @@ const timers = (count) =>
     }
     const setMs = now() - start
     assert.ok(setMs < settingMs, `the timers took ${setMs} ms to set`)
-    await wait()
+    await all.wait()
     assert.equal(fired, count)
     const slowest = p99(late)
     assert.ok(late[0] >= 0, 'no timer goes off early')

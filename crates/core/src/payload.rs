@@ -217,6 +217,14 @@ impl Payload {
         self.view().as_host::<T>()
     }
 
+    /// The same bytes once more: shared where they are, else copied.
+    pub(crate) fn copy(&self) -> Self {
+        match self.view().shared() {
+            Some(bytes) => Self::shared_bytes(bytes.clone()),
+            None => Self::copy_from(self.as_slice()),
+        }
+    }
+
     /// What it is, and the words it is made of, for a place that keeps them apart.
     #[inline]
     pub(crate) fn into_parts(self) -> (PayloadKind, Words) {

@@ -4,8 +4,6 @@ use std::num::NonZeroU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::ask::AskState;
 use crate::cell::flag;
 use crate::clock::Clock;
@@ -37,7 +35,7 @@ fn in_ms(delay: Duration) -> u64 {
 /// What happens when a timer goes off.
 pub(crate) enum Action {
     /// A message is sent.
-    Send(Pid, Bytes),
+    Send(Pid, Payload),
     /// An ask is over.
     EndAsk(Arc<AskState>, Pid, Duration),
     /// A virtual actor that took no message since ends.
@@ -52,7 +50,7 @@ impl Action {
     /// The value of one firing of a periodic timer; only sends are periodic.
     fn copy(&self) -> Self {
         match self {
-            Self::Send(pid, bytes) => Self::Send(*pid, bytes.clone()),
+            Self::Send(pid, payload) => Self::Send(*pid, payload.copy()),
             Self::EndAsk(state, pid, timeout) => Self::EndAsk(Arc::clone(state), *pid, *timeout),
             Self::CheckIdle { pid, timeout, taken } => {
                 Self::CheckIdle { pid: *pid, timeout: *timeout, taken: *taken }
@@ -64,9 +62,9 @@ impl Action {
 
     fn run(self, shared: &Arc<Shared>) {
         match self {
-            Self::Send(pid, bytes) => {
+            Self::Send(pid, payload) => {
                 // A refusal is counted as a dead letter where it is made; a timer waits for no room.
-                let sent = shared.deliver(pid, Message::new(Payload::from(bytes)));
+                let sent = shared.deliver(pid, Message::new(payload));
                 if let Err((Refusal::WouldBlock, message)) = sent {
                     shared.refuse_full(pid, message);
                 }
@@ -206,7 +204,9 @@ impl Runtime {
         }
         let cell = self.shared().cell(pid)?;
         cell.raise(flag::TIMERS);
-        let action = Action::Send(pid, payload.into_bytes());
+        // A periodic timer sends its bytes again and again: shared, not copied from a host's object each time.
+        let payload = if interval_ms.is_some() { Payload::from(payload.into_bytes()) } else { payload };
+        let action = Action::Send(pid, payload);
         let delay = Delay { delay_ms, interval_ms: interval_ms.and_then(NonZeroU64::new), owner: Some(pid) };
         let timers = self.shared().timing.timers(|| self.shared().weak());
         let id = timers.insert(delay, action)?;
