@@ -178,6 +178,26 @@ test('handlers, data, errors and promises of another context', async () => {
   expect({ out, err, code }).toEqual({ out: 'hi\nasync\nCrash RangeError of the context\npulled\n', err: '', code: 0 })
 })
 
+test('what sends when it is collected does so as anybody else', async () => {
+  const script = `
+    const turn = () => new Promise(setImmediate)
+    const main = async () => {
+      let told = 0
+      const pid = rt.spawn(() => void told++)
+      const registry = new FinalizationRegistry(() => rt.send(pid, 'gone'))
+      const holding = rt.spawn((message) => registry.register(message) && undefined)
+      rt.sendMany(holding, new Array(100).fill('x'.repeat(10_000)))
+      rt.stop(rt.spawn(Object.assign(() => {}, { kept: registry.register({}) })))
+      while (told < 101) { await turn(); gc() }
+      console.log(told, rt.isAlive(holding))
+      await rt.close()
+    }
+    main()
+  `
+  const { out, err, code } = await run(script, { args: ['--expose-gc'] })
+  expect({ out, err, code }).toEqual({ out: '101 true\n', err: '', code: 0 })
+})
+
 test('what is not used any more is collected: handlers, messages, runtimes', async () => {
   const script = `
     const turns = async (count) => { for (let index = 0; index < count; index++) await new Promise(setImmediate) }

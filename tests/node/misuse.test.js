@@ -61,6 +61,17 @@ test('a handler that recurses for ever ends its actor', async () => {
   expect(await endOf(rt, async () => recurse())).toEqual(['Crash', 'RangeError'])
 })
 
+test('a handler that wants more memory than there is ends alone', async () => {
+  const rt = open()
+  const bystander = rt.spawn((message) => message)
+  const wants = [() => new ArrayBuffer(2 ** 46), () => Buffer.alloc(2 ** 40), () => 'x'.repeat(2 ** 30), () => new Array(2 ** 32)]
+  const pids = wants.map((want) => rt.spawn(want))
+  for (const pid of pids) rt.send(pid, 'x')
+  for (const pid of pids) expect(await rt.join(pid, 10)).toBe(true)
+  expect(rt.failures.map(({ error }) => error.name)).toEqual(new Array(4).fill('RangeError'))
+  expect(String(await rt.ask(bystander, 'x'))).toBe('x')
+})
+
 test('handlers that stop, swap, supervise and link themselves', async () => {
   const rt = open()
   expect(await endOf(rt, () => rt.stop(rt.currentPid()))).toEqual(['Killed', undefined])

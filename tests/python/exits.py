@@ -224,6 +224,10 @@ ENDINGS = {
         "tell(); rt.spawn_with_mailbox(lambda mailbox: (rt.close(), there.release()))\n"
         "while not rt.closed: there.acquire(timeout=0.01)"
     ),
+    "closed_in_handler": Ending(
+        "tell(); rt.send(rt.spawn(lambda message: (rt.close(), there.release())), b'x')\n"
+        "while not rt.closed: there.acquire(timeout=0.01)"
+    ),
     "shut_down": Ending("tell(); rt.shutdown(timeout=0.1)"),
     "dropped": Ending("tell(); rt = None; gc.collect()"),
 }

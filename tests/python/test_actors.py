@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -253,6 +254,34 @@ def test_dropped_runtime_ends_its_actors() -> None:
     runtime.spawn_with_mailbox(function)
     del runtime
     assert ended.wait(DEADLINE)
+
+
+def test_leaving_a_runtime_ends_all_its_actors() -> None:
+    async def waits(mailbox: iris.AsyncMailbox) -> None:
+        await mailbox.recv()
+
+    def populate(rt: iris.Runtime) -> list[int]:
+        parent = rt.spawn(print)
+        pids = [parent, rt.spawn_child(parent, print), rt.spawn(print, release_gil=True)]
+        pids += [rt.spawn_with_mailbox(lambda mailbox: mailbox.recv()), rt.spawn_with_mailbox(waits)]
+        pids += [rt.spawn_virtual(print), rt.spawn_observed_handler(), rt.spawn_supervisor()]
+        for pid in pids:
+            rt.send_after(pid, 3_600_000, b"late")
+        return pids
+
+    async def leave(rt: iris.Runtime) -> list[int]:
+        async with rt:
+            return populate(rt)
+
+    with iris.Runtime() as left:
+        pids = populate(left)
+    other = iris.Runtime()
+    for rt, populated in ((left, pids), (other, asyncio.run(leave(other)))):
+        assert rt.closed
+        assert not any(rt.is_alive(pid) for pid in populated)
+        eventually(
+            lambda rt=rt: (rt.stats()["actors"], rt.stats()["timers"]) == (0, 0), "the end of everything"
+        )
 
 
 def test_alias_is_the_same_module() -> None:

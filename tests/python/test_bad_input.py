@@ -7,6 +7,7 @@ import decimal
 import inspect
 import logging
 import math
+import os
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -307,6 +308,8 @@ NO_NUMBERS: list[tuple[str, Callable[[iris.Runtime, int], object]]] = [
     ("name of nothing", lambda rt, pid: rt.register("", pid)),
     ("name with NUL", lambda rt, pid: rt.register("a\0b", pid)),
     ("name without end", lambda rt, pid: rt.register("x" * 100_000, pid)),
+    ("path of nothing", lambda rt, pid: rt.register_path("", pid)),
+    ("path with NUL", lambda rt, pid: rt.register_path("/a\0b", pid)),
     ("path without root", lambda rt, pid: rt.register_path("a/b", pid)),
     ("path with an empty segment", lambda rt, pid: rt.register_path("/a//b", pid)),
     ("path that climbs", lambda rt, pid: rt.register_path("/a/../b", pid)),
@@ -326,6 +329,22 @@ def test_values_outside_their_range_are_refused(
         call(rt, pid)
     assert len(str(refused.value)) > 15, "says what is allowed"
     assert rt.stats()["actors"] == 1
+
+
+def test_text_that_is_not_unicode_is_refused(rt: iris.Runtime) -> None:
+    pid, text = rt.spawn(print), os.fsdecode(b"/\xff")
+    calls: list[Callable[[], object]] = [
+        lambda: rt.register(text, pid),
+        lambda: rt.whereis(text),
+        lambda: rt.send_named(text, b""),
+        lambda: rt.register_path(text, pid),
+        lambda: rt.list_children(text),
+        lambda: rt.create_path_supervisor(text),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="surrogates"):
+            call()
+    assert (rt.stats()["names"], rt.stats()["paths"]) == (0, 0)
 
 
 @pytest.mark.parametrize("pid", [0, -1, 1, 2**28 - 1, 2**52, 2**53 + 1, 2**64, -(2**64), True])
