@@ -22,6 +22,7 @@ mod liveness;
 mod malformed;
 mod members;
 mod naming;
+mod network;
 mod node;
 mod obey;
 mod old;
@@ -29,6 +30,8 @@ mod options;
 mod outbox;
 mod peer;
 mod registry;
+#[cfg(test)]
+mod simulation_tests;
 mod stream;
 mod tell;
 mod tie;

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio::net::TcpStream;
 
 use super::connection::{Connection, End};
 use super::credit::cost;
 use super::frame::Frame;
 use super::hello::Hello;
 use super::malformed::Malformed;
+use super::network::Socket;
 use super::node::{Met, Node};
 use super::obey::code_of;
 use super::options::PROXIES_MAX;
@@ -45,11 +45,10 @@ impl Node {
 
     /// Dials a node that may speak version 1 alone; `None`: it does not.
     pub(super) async fn dial_old(&self, address: SocketAddr) -> Option<Met> {
-        let mut socket = TcpStream::connect(address).await.ok()?;
-        socket.set_nodelay(true).ok()?;
-        socket.write_all(&v1::are_you_old()).await.ok()?;
+        let mut socket = self.network.connect(&[address]).await.ok()?;
+        socket.sink.write_all(&v1::are_you_old()).await.ok()?;
         let mut answer = [0; v1::OLD_LENGTH];
-        socket.read_exact(&mut answer).await.ok()?;
+        socket.source.read_exact(&mut answer).await.ok()?;
         if !v1::is_old(&answer) {
             return None;
         }
@@ -87,9 +86,9 @@ struct Elder {
 
 impl Elder {
     /// Interprets until either side ends: then the other does, too.
-    async fn interpret(mut self, inner: DuplexStream, socket: TcpStream, heartbeat: Duration) {
+    async fn interpret(mut self, inner: DuplexStream, socket: Socket, heartbeat: Duration) {
         let (mut inner_source, mut inner_sink) = tokio::io::split(inner);
-        let (mut source, mut sink) = socket.into_split();
+        let Socket { mut source, mut sink, .. } = socket;
         let (mut said, mut heard) = (BytesMut::new(), BytesMut::new());
         let (mut out, mut back) = (BytesMut::new(), Vec::new());
         let mut tick = tokio::time::interval(heartbeat);
@@ -307,6 +306,8 @@ impl Pids {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn frames(bytes: &[u8]) -> Vec<Frame<'_>> {
@@ -392,5 +393,29 @@ mod tests {
             assert_eq!((pids.of_connection(old), pids.of_old(given)), (given, old));
         }
         assert_eq!(pids.of_old(1 << 40), 1 << 40);
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_is_an_answer_or_ends_the_connection(
+            pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..20),
+            questions in prop::collection::vec(any::<Option<u64>>(), 0..20),
+        ) {
+            let (mut talk, mut out, mut back) = (Talk::default(), BytesMut::new(), Vec::new());
+            for question in &questions {
+                match question {
+                    Some(id) => drop(talk.say(&Frame::Resolve { id: *id, name: "x" }, &mut out, &mut back)),
+                    None => drop(talk.say(&Frame::Ping { nonce: 1 }, &mut out, &mut back)),
+                }
+            }
+            let mut heard = BytesMut::new();
+            for piece in pieces {
+                heard.extend_from_slice(&piece);
+                if talk.hear_old(&mut heard, &mut back).is_err() {
+                    break;
+                }
+            }
+            prop_assert_eq!(frames(&back).len() + talk.asked.len(), questions.len());
+        }
     }
 }

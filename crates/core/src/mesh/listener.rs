@@ -6,13 +6,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
 
 use super::connection::{Connection, End};
 use super::hello::{Handshake, Hello, PREAMBLE, Refused, Spoken};
 use super::malformed::Malformed;
+use super::network::{Listening, Socket};
 use super::node::{FOREIGN_NAME, Node, bad_address, why};
 use super::options::{HANDSHAKE_TIMEOUT, HANDSHAKES_MAX};
 use super::stream::{Stream, within};
@@ -38,11 +38,9 @@ impl Node {
         self.permit(wanted)?;
         let failed =
             |error| Error::new(ErrorKind::ListenFailed, format!("cannot listen on {address}: {error}"));
-        let listener = std::net::TcpListener::bind(wanted).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let bound = listener.local_addr().map_err(failed)?;
         let _inside = self.handle.enter();
-        let listener = TcpListener::from_std(listener).map_err(failed)?;
+        let listener = self.network.listen(wanted).map_err(failed)?;
+        let bound = listener.address().map_err(failed)?;
         let this = self.this.clone();
         let task = self.handle.spawn(accept(this, listener));
         self.listeners.lock().push((bound, task.abort_handle()));
@@ -50,8 +48,9 @@ impl Node {
         Ok(bound)
     }
 
-    async fn greet(self: Arc<Self>, socket: TcpStream, from: SocketAddr) {
-        match within(HANDSHAKE_TIMEOUT, self.answer(socket, from)).await {
+    async fn greet(self: Arc<Self>, socket: Socket) {
+        let from = socket.peer;
+        match within(HANDSHAKE_TIMEOUT, self.answer(socket)).await {
             Ok(Greeted::Node | Greeted::Refused) => {}
             // A task of its own: this one counts as a client that has not said who it is.
             Ok(Greeted::Old(stream, place)) => {
@@ -75,12 +74,12 @@ impl Node {
     }
 
     /// The handshake with whoever dialled.
-    async fn answer(&self, socket: TcpStream, from: SocketAddr) -> Result<Greeted, End> {
-        socket.set_nodelay(true)?;
+    async fn answer(&self, socket: Socket) -> Result<Greeted, End> {
+        let from = socket.peer;
         let (mut stream, certificate) = match &self.tls {
             None => (Stream::plain(socket), None),
             Some(tls) => {
-                let Proven { stream, certificate } = tls.accept(socket).await?;
+                let Proven { stream, certificate } = tls.accept(socket.join()).await?;
                 (stream, Some(certificate))
             }
         };
@@ -193,13 +192,13 @@ impl Drop for Promise<'_> {
 }
 
 /// Accepts until the node is gone. A client that says nothing is let go for a new one when there are too many.
-async fn accept(node: Weak<Node>, listener: TcpListener) {
+async fn accept(node: Weak<Node>, mut listener: Box<dyn Listening>) {
     let mut pending: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         let accepted = listener.accept().await;
         let Some(node) = node.upgrade() else { return };
         match accepted {
-            Ok((socket, from)) => {
+            Ok(socket) => {
                 pending.retain(|task| !task.is_finished());
                 if pending.len() >= HANDSHAKES_MAX
                     && let Some(oldest) = pending.pop_front()
@@ -208,7 +207,7 @@ async fn accept(node: Weak<Node>, listener: TcpListener) {
                     node.refused.fetch_add(1, Ordering::Relaxed);
                 }
                 let handle = node.handle.clone();
-                pending.push_back(handle.spawn(node.greet(socket, from)).abort_handle());
+                pending.push_back(handle.spawn(node.greet(socket)).abort_handle());
             }
             Err(error) => {
                 tell!(

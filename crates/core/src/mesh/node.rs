@@ -6,7 +6,6 @@ use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
 use crate::sync::{Condvar, Mutex};
-use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::AbortHandle;
@@ -17,6 +16,7 @@ use super::gossip::{HEARD_MAX, Heard};
 use super::hello::{Handshake, Hello, PREAMBLE, Refusal, Refused, VERSIONS};
 use super::malformed::Malformed;
 use super::naming::Naming;
+use super::network::{Network, System};
 use super::old::OLD_PEERS_MAX;
 use super::options::{CLOSE_GRACE, MeshOptions};
 use super::registry::Registry;
@@ -30,7 +30,7 @@ use crate::shared::WeakShared;
 /// Threads that read and write for all connections: one would do for speed, two let one node be served while another's
 /// messages are taken apart.
 const THREADS: usize = 2;
-const THREAD_NAME: &str = "iris-mesh";
+pub(super) const THREAD_NAME: &str = "iris-mesh";
 
 /// Why a node is refused whose certificate is another's.
 pub(super) const FOREIGN_NAME: &str = "the name is not one of the certificate";
@@ -42,6 +42,7 @@ pub(crate) struct Node {
     pub(crate) name: String,
     pub(super) incarnation: u64,
     pub(super) tls: Option<Tls>,
+    pub(super) network: Box<dyn Network>,
     pub(super) registry: Mutex<Registry>,
     /// Told whenever a connection is made.
     pub(super) made: Notify,
@@ -71,9 +72,9 @@ pub(super) enum Met {
 }
 
 impl Node {
+    /// A node in the system's network, with threads of its own.
     pub(crate) fn start(shared: WeakShared, options: MeshOptions) -> Result<Arc<Self>> {
         options.check()?;
-        let tls = options.certificates.as_ref().map(Tls::load).transpose()?;
         let threads = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
             .max_blocking_threads(4)
@@ -84,10 +85,22 @@ impl Node {
             .map_err(|error| {
                 Error::new(ErrorKind::LimitReached, format!("the threads of the mesh: {error}"))
             })?;
+        let handle = threads.handle().clone();
+        Self::begin(shared, options, Box::new(System), handle, Some(threads))
+    }
+
+    /// A node in this network, whose tasks run there.
+    pub(super) fn begin(
+        shared: WeakShared,
+        options: MeshOptions,
+        network: Box<dyn Network>,
+        handle: Handle,
+        threads: Option<tokio::runtime::Runtime>,
+    ) -> Result<Arc<Self>> {
+        let tls = options.certificates.as_ref().map(Tls::load).transpose()?;
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let incarnation = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
         let name = options.name.clone().unwrap_or_else(|| format!("iris-{:016x}", random()));
-        let handle = threads.handle().clone();
         let (hears, heard) = mpsc::channel(HEARD_MAX);
         Ok(Arc::new_cyclic(|this| Self {
             shared,
@@ -95,6 +108,7 @@ impl Node {
             name,
             incarnation,
             tls,
+            network,
             registry: Mutex::default(),
             made: Notify::new(),
             listeners: Mutex::default(),
@@ -106,7 +120,7 @@ impl Node {
             naming: Mutex::default(),
             named: Notify::new(),
             old_peers: Arc::new(Semaphore::new(OLD_PEERS_MAX)),
-            threads: Mutex::new(Some(threads)),
+            threads: Mutex::new(threads),
             handle,
             this: this.clone(),
         }))
@@ -179,13 +193,12 @@ impl Node {
         let wanted: Vec<SocketAddr> = wanted.collect();
         let first = *wanted.first().ok_or_else(|| bad_address(address, &"it names no host"))?;
         self.permit(first)?;
-        let socket = TcpStream::connect(wanted.as_slice()).await.map_err(|error| down(error.into()))?;
-        socket.set_nodelay(true).map_err(|error| down(error.into()))?;
-        let reached = socket.peer_addr().map_err(|error| down(error.into()))?;
+        let socket = self.network.connect(&wanted).await.map_err(|error| down(error.into()))?;
+        let reached = socket.peer;
         let (mut stream, certificate) = match &self.tls {
             None => (Stream::plain(socket), None),
             Some(tls) => {
-                let Proven { stream, certificate } = tls.connect(socket).await.map_err(down)?;
+                let Proven { stream, certificate } = tls.connect(socket.join()).await.map_err(down)?;
                 (stream, Some(certificate))
             }
         };

@@ -12,6 +12,7 @@ use super::connection::{Connection, End};
 use super::frame::Frame;
 use super::hello::Handshake;
 use super::liveness::patience;
+use super::network::Socket;
 use super::options::CLOSE_GRACE;
 use super::outbox::Taken;
 
@@ -36,9 +37,8 @@ impl Stream {
         Self { source: Box::new(source), sink: Box::new(sink), ahead: BytesMut::new() }
     }
 
-    pub(crate) fn plain(stream: tokio::net::TcpStream) -> Self {
-        let (source, sink) = stream.into_split();
-        Self { source: Box::new(source), sink: Box::new(sink), ahead: BytesMut::new() }
+    pub(crate) fn plain(socket: Socket) -> Self {
+        Self { source: socket.source, sink: socket.sink, ahead: BytesMut::new() }
     }
 
     /// Reads until this many bytes are ahead.
