@@ -180,10 +180,15 @@ class Drain {
       at += 2
       this.turn = turn
       for (let index = 0; index < count; index++, at += 2) {
-        const over = slice.tick()
-        if (over || signals[0] !== seen) {
+        if (slice.tick()) {
           this.#hot.settle(turn, index)
-          return over
+          return true
+        }
+        // Somebody got a signal since the batch was filled: whoever did handles no more messages before it.
+        if (signals[0] !== seen && this.#hot.interrupt(turn, index)) {
+          at = this.#passOver(at, count - index)
+          slab = this.#slab
+          break
         }
         this.index = index
         const size = frame[at + 1]

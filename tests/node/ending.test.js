@@ -84,6 +84,37 @@ test('a stop within a batch is obeyed before the next message', async () => {
   expect(got).toEqual(['0', '1', '2'])
 })
 
+test('signals within a batch reach those they are for, and nobody else loses or doubles a message', async () => {
+  const rt = open()
+  const got = new Map()
+  const actors = Array.from({ length: 300 }, (_, number) => {
+    const seen = []
+    const pid = rt.spawn((message) => {
+      seen.push(`${message.length} ${message.readUInt32LE(0)}`)
+      if (number % 3 === 1) rt.stop(pid)
+      if (number % 3 === 2 && seen.length === 1) rt.hotSwap(pid, (later) => seen.push(`swapped ${later.length}`))
+    })
+    got.set(pid, seen)
+    return pid
+  })
+  const lengths = [16, 3_000, 100, 16]
+  for (const length of lengths) {
+    actors.forEach((pid, number) => {
+      const message = Buffer.alloc(length)
+      message.writeUInt32LE(number)
+      rt.send(pid, message)
+    })
+  }
+  const isDone = (pid, number) => got.get(pid).length >= (number % 3 === 1 ? 1 : lengths.length)
+  await eventually(() => actors.every(isDone), 'the last message')
+  actors.forEach((pid, number) => {
+    const whole = lengths.map((length) => `${length} ${number}`)
+    const swapped = [whole[0], ...lengths.slice(1).map((length) => `swapped ${length}`)]
+    expect(got.get(pid)).toEqual([whole, whole.slice(0, 1), swapped][number % 3])
+    expect(rt.isAlive(pid)).toBe(number % 3 !== 1)
+  })
+})
+
 test('stop_of_idle_is_immediate', async () => {
   const rt = open()
   const pid = rt.spawn(() => {})

@@ -131,7 +131,7 @@ impl Turn {
             return None;
         }
         if self.look || self.lane.interrupts().load(Ordering::Acquire) != self.seen {
-            if self.cell().word.is_signalled() || self.cell().has(flag::SUSPENDED | flag::ENDING) {
+            if self.is_interrupted() {
                 return None;
             }
             self.seen = self.lane.interrupts().load(Ordering::Acquire);
@@ -145,6 +145,12 @@ impl Turn {
             )?;
         self.left -= 1;
         Some(Delivery(queued))
+    }
+
+    /// Whether something waits that goes before the next message: a stop, a swap, a suspension.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.cell().word.is_signalled() || self.cell().has(flag::SUSPENDED | flag::ENDING)
     }
 
     /// Obeys the signals that wait; false: the turn is over.

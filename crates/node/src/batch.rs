@@ -2,7 +2,8 @@
 //!
 //! A batch owns its actors from `fill` to `settle`. JavaScript calls the handlers in order; as long as all goes well it tells
 //! nothing, and the next `fill` ends the turns. What does not go well it tells at once, by turn and message: a throw
-//! (`crash`), a promise (`suspend`), or that it stops here (`settle`), because a signal came or its time slice is over.
+//! (`crash`), a promise (`suspend`), or that it stops here (`settle`), because its time slice is over. Once a signal came, to
+//! whomever, it asks before each message of the batch whether it was this actor's (`interrupt`).
 //! Messages not handled yet go back to the front of their mailbox, so nothing is lost, doubled or reordered.
 
 use std::collections::VecDeque;
@@ -20,6 +21,8 @@ use crate::state::{State, Suspended};
 
 /// Actors without a message for JavaScript that one batch passes over: to end so many takes about 1 ms.
 const PASSED_MAX: usize = 512;
+/// The same where others have messages, which wait meanwhile.
+const PASSED_BESIDE_MAX: usize = 32;
 
 /// The turns JavaScript has in hand.
 pub(crate) struct Batch {
@@ -104,9 +107,8 @@ impl Batch {
             let held = self.held.len();
             at = self.fill_turn(state, frame, turn, at);
             if self.held.len() == held {
-                // An actor that is not ready yet, or ended, of which there may be few: those that are must not wait for it.
                 passed += 1;
-                self.is_cut |= held > 0 || passed == PASSED_MAX;
+                self.is_cut |= passed >= if held > 0 { PASSED_BESIDE_MAX } else { PASSED_MAX };
             }
         }
         frame.set(frame::TURNS, u32_of(self.held.len()));
@@ -161,6 +163,16 @@ impl Batch {
         }
         self.held.clear();
         self.deliveries.clear();
+    }
+
+    /// Ends one turn after so many of its messages, where something came up that goes before the next one.
+    pub(crate) fn interrupt(&mut self, turn: usize, handled: usize) -> bool {
+        let Some(held) = self.held.get(turn) else { return false };
+        let interrupted = held.turn.as_ref().is_some_and(Turn::is_interrupted);
+        if interrupted {
+            self.end(turn, handled, Flow::Continue);
+        }
+        interrupted
     }
 
     /// A handler threw at this message.

@@ -142,6 +142,19 @@ impl Function for Settle {
     }
 }
 
+/// `interrupt(turn, handled) => boolean`: true: this turn is over, as a signal goes before its next message.
+pub(crate) struct Interrupt;
+
+impl Function for Interrupt {
+    const ARGUMENTS: usize = 2;
+
+    fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
+        let (turn, handled) = (arguments.index(0) as usize, arguments.index(1) as usize);
+        let interrupted = state.batch.borrow_mut().interrupt(turn, handled);
+        Ok(raw::boolean(arguments.env, interrupted))
+    }
+}
+
 /// `crash(turn, message, failure)`: a handler threw.
 pub(crate) struct Crash;
 

@@ -93,6 +93,7 @@ impl Native {
         self.add::<hot::IsAlive>(object, "isAlive")?;
         self.add::<hot::SendAfter>(object, "sendAfter")?;
         self.add::<hot::CancelTimer>(object, "cancelTimer")?;
+        self.add::<hot::Interrupt>(object, "interrupt")?;
         self.add::<hot::TurnPid>(object, "turnPid")?;
         // SAFETY: the object just made.
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), object) })
