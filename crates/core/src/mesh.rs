@@ -31,6 +31,8 @@ mod outbox;
 mod peer;
 mod registry;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod simulation_tests;
 mod stream;
 mod tell;

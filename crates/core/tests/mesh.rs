@@ -257,6 +257,25 @@ fn a_link_is_told_on_both_nodes_and_taken_back_on_both() {
 }
 
 #[test]
+fn the_reason_of_an_end_right_after_a_link_is_told() {
+    const LINKS: usize = 200;
+    let (there, address) = node();
+    let here = runtime();
+    let seen_there = there.spawn_observed(named("observer")).unwrap();
+    let proxy = here.resolve_remote(&address, "observer").unwrap().unwrap();
+    for _ in 0..LINKS {
+        let (behaviour, _heard) = fragile();
+        let one = here.spawn(behaviour, SpawnOptions::default()).unwrap();
+        here.link(one, proxy).unwrap();
+        here.send(one, b"crash".into()).unwrap();
+    }
+    for told in observe(&there, seen_there, LINKS) {
+        let exit = notice(&told);
+        assert_eq!((exit.kind, exit.reason.as_ref().unwrap().name()), (SystemKind::Exit, "Crash"));
+    }
+}
+
+#[test]
 fn remote_actor_is_stopped() {
     let (there, address) = node();
     let here = runtime();

@@ -130,6 +130,14 @@ fn what_happens_between_nodes_is_told_in_lines() {
     assert_eq!(closed.level, LogLevel::Warn);
     there.shutdown(Duration::ZERO);
     let down = next("node down");
+    let open = MeshOptions { insecure: true, ..MeshOptions::default() };
+    let everywhere = runtime();
+    let log_everywhere = everywhere.log();
+    assert!(log_everywhere.on_lines(Box::new(|| {})));
+    everywhere.listen("0.0.0.0:0", Some(open)).unwrap();
+    let warned = log_everywhere.take();
+    assert!(warned[0].text.starts_with("an address that others can reach is used without TLS"), "{warned:?}");
+    assert_eq!(warned[0].level, LogLevel::Warn);
     let said = "node down [node=here peer=there reason=the peer said goodbye: the node shuts down]";
     assert_eq!((down.level, &*down.text), (LogLevel::Info, said));
 }

@@ -331,6 +331,13 @@ impl Connection {
         }
     }
 
+    /// Whether the end of an actor is still to be told to the peer, which is answered by `announce` then: it may have
+    /// ended, but the peer is to hear the reason.
+    pub(super) fn is_watched(&self, pid: Pid, announce: &Frame<'_>) -> bool {
+        let watched = self.watched.lock();
+        watched.contains_key(&pid) && self.outbox.signal(announce)
+    }
+
     fn tell_end(&self, pid: Pid, reason: &ExitReason) {
         if let Some(limits) = &self.limits {
             limits.granted.lock().remove(&pid);

@@ -29,6 +29,11 @@ pub(crate) trait Network: Send + Sync {
     /// Listens at an address; port 0 takes a free one.
     fn listen(&self, address: SocketAddr) -> io::Result<Box<dyn Listening>>;
 
+    /// The addresses that `host:port` stands for.
+    async fn lookup(&self, address: &str) -> io::Result<Vec<SocketAddr>> {
+        Ok(tokio::net::lookup_host(address).await?.collect())
+    }
+
     /// Connects with whoever listens at one of these.
     async fn connect(&self, addresses: &[SocketAddr]) -> io::Result<Socket>;
 }
@@ -79,5 +84,44 @@ impl Listening for TcpListener {
     async fn accept(&mut self) -> io::Result<Socket> {
         let (stream, peer) = TcpListener::accept(self).await?;
         Ok(System::socket(stream, peer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::mesh::node::Node;
+    use crate::mesh::options::MeshOptions;
+    use crate::runtime::Runtime;
+
+    /// One name that stands for an address of this machine and one that others can reach.
+    struct TwoAddresses;
+
+    #[async_trait]
+    impl Network for TwoAddresses {
+        fn listen(&self, address: SocketAddr) -> io::Result<Box<dyn Listening>> {
+            System.listen(address)
+        }
+
+        async fn lookup(&self, _: &str) -> io::Result<Vec<SocketAddr>> {
+            Ok(vec![([127, 0, 0, 1], 9).into(), ([192, 0, 2, 1], 9).into()])
+        }
+
+        async fn connect(&self, addresses: &[SocketAddr]) -> io::Result<Socket> {
+            panic!("one of {addresses:?} may not be spoken to without TLS")
+        }
+    }
+
+    #[test]
+    fn a_name_is_dialled_only_where_all_its_addresses_may_be() {
+        let (runtime, tasks) = (Runtime::new().unwrap(), tokio::runtime::Builder::new_current_thread());
+        let tasks = { tasks }.enable_time().build().unwrap();
+        let (shared, options) = (runtime.shared().weak(), MeshOptions::default());
+        let node =
+            Node::begin(shared, options, Box::new(TwoAddresses), tasks.handle().clone(), None).unwrap();
+        let outcome = tasks.block_on(node.resolve("two.example:9".to_owned(), "mail".to_owned()));
+        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::NotPermitted);
+        runtime.shutdown(std::time::Duration::ZERO);
     }
 }

@@ -189,10 +189,12 @@ impl Node {
     pub(super) async fn dial(&self, address: &str) -> Result<Met> {
         let down =
             |end: End| Error::new(ErrorKind::NodeDown, format!("node {address} cannot be reached: {end}"));
-        let wanted = tokio::net::lookup_host(address).await.map_err(|error| bad_address(address, &error))?;
-        let wanted: Vec<SocketAddr> = wanted.collect();
-        let first = *wanted.first().ok_or_else(|| bad_address(address, &"it names no host"))?;
-        self.permit(first)?;
+        let wanted = self.network.lookup(address).await.map_err(|error| bad_address(address, &error))?;
+        if wanted.is_empty() {
+            return Err(bad_address(address, &"it names no host"));
+        }
+        // All of them: which one is reached is the network's choice.
+        wanted.iter().try_for_each(|address| self.permit(*address))?;
         let socket = self.network.connect(&wanted).await.map_err(|error| down(error.into()))?;
         let reached = socket.peer;
         let (mut stream, certificate) = match &self.tls {

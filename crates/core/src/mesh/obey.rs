@@ -94,8 +94,10 @@ impl Connection {
                 self.found(shared, id, found);
             }
             Frame::Watch { id, target } => {
-                let found = Pid::from_u64(target).and_then(|pid| self.grant(shared, pid, None));
-                self.found(shared, id, found);
+                let pid = Pid::from_u64(target);
+                if !pid.is_some_and(|pid| self.is_watched(pid, &Frame::Found { id, pid: target })) {
+                    self.found(shared, id, pid.and_then(|pid| self.grant(shared, pid, None)));
+                }
             }
             Frame::Found { id, pid } => self.hear_found(shared, id, Pid::from_u64(pid)),
             Frame::Link { yours, mine } => {

@@ -35,7 +35,10 @@ impl Peer for Connection {
         if let Some(limits) = &self.limits {
             limits.granted.lock().insert(local);
         }
-        self.outbox.signal(&Frame::Link { yours: target.get(), mine: local.get() });
+        // Watched from here on: it may end before the other node asks for that, and its reason would be lost.
+        if let Some(shared) = self.shared.upgrade() {
+            self.watch(&shared, local, &Frame::Link { yours: target.get(), mine: local.get() });
+        }
     }
 
     fn unlink(&self, target: Pid, local: Pid) {
