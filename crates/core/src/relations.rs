@@ -102,6 +102,7 @@ impl Runtime {
             return Err(Error::invalid(format!("actor {a} cannot be linked to itself")));
         }
         if a.is_proxy() && b.is_proxy() {
+            self.shared().cell(a).and(self.shared().cell(b))?;
             return Err(Error::invalid("two actors of other nodes are linked on one of their nodes"));
         }
         self.link_here(a, b)?;
@@ -161,11 +162,11 @@ impl Runtime {
     /// # Errors
     /// `NoProcess` for either; `WrongActorKind` for a watcher of another node, which monitors there.
     pub fn monitor(&self, target: Pid, watcher: Pid) -> Result<u64> {
+        let (target_cell, watcher_cell) = (self.shared().cell(target)?, self.shared().cell(watcher)?);
         if watcher.is_proxy() {
             let message = format!("actor {watcher} lives on another node: it monitors from there");
             return Err(Error::new(ErrorKind::WrongActorKind, message));
         }
-        let (target_cell, watcher_cell) = (self.shared().cell(target)?, self.shared().cell(watcher)?);
         let id = self.shared().next_id();
         self.shared().monitors.insert(id, (target, watcher));
         let watching = watcher_cell.with_details(watcher, |details| details.monitoring.insert(id, target));

@@ -155,9 +155,12 @@ fn pids_of_nobody() {
     let ended = spawn(&runtime);
     assert!(runtime.stop(ended) && runtime.join(ended, Some(DEADLINE)));
     let foreign = [spawn(&other), other.root_supervisor().unwrap(), other.spawn_observed(plain()).unwrap()];
-    for pid in foreign.into_iter().chain([ended, Pid::from_u64(PID_MAX).unwrap()]) {
+    let [last, proxy, other_proxy] =
+        [PID_MAX, (1 << 52) + (1 << 28), (1 << 52) + (2 << 28)].map(|number| Pid::from_u64(number).unwrap());
+    for pid in foreign.into_iter().chain([ended, last, proxy]) {
         is_nobody(&runtime, pid);
     }
+    assert_eq!(kind(runtime.link(proxy, other_proxy)), ErrorKind::NoProcess);
     assert!(foreign.into_iter().all(|pid| other.is_alive(pid)), "another runtime was touched");
     assert!([0, PID_MAX + 1, u64::MAX].into_iter().all(|number| Pid::from_u64(number).is_none()));
 }
