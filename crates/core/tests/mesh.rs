@@ -461,3 +461,40 @@ fn observed_actors_hear_the_heartbeats_of_what_they_monitor() {
     }
     assert!(since.elapsed() >= Duration::from_millis(100), "one a heartbeat, not one a monitor");
 }
+
+#[test]
+fn one_heartbeat_serves_all_monitors() {
+    let here = runtime();
+    here.start_mesh(quick()).unwrap();
+    let listener = TcpListener::bind(HERE).unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let since = Instant::now();
+    let peer = std::thread::spawn(move || {
+        let mut peer = shake_hands(&listener);
+        let (mut watches, mut beats, mut beats_after) = (0, 0, 0);
+        while beats_after < 5 {
+            let mut head = [0; 5];
+            peer.read_exact(&mut head).unwrap();
+            let length = u32::from_be_bytes(head[..4].try_into().unwrap()) as usize;
+            peer.read_exact(&mut vec![0; length - 1]).unwrap();
+            match head[4] {
+                0x31 => watches += 1,
+                0x20 => {
+                    beats += 1;
+                    beats_after += u32::from(watches == 100);
+                    peer.write_all(&[&[0, 0, 0, 17, 0x20][..], &[0; 16]].concat()).unwrap();
+                }
+                kind => panic!("{kind:#x} is told for a monitor"),
+            }
+        }
+        beats
+    });
+    let watcher = here.spawn_observed(SpawnOptions::default()).unwrap();
+    for number in 0..100 {
+        let proxy = here.monitor_remote(&address, Pid::from_u64(1 << 28 | number).unwrap()).unwrap();
+        here.monitor(proxy, watcher).unwrap();
+    }
+    let beats = peer.join().unwrap();
+    let due = since.elapsed().as_millis() / 100 + 1;
+    assert!(beats <= due, "{beats} heartbeats where {due} were due");
+}
