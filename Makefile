@@ -105,14 +105,14 @@ deep: setup build loom shuttle ## the long tests: every interleaving, many more 
 	$(MAKE) versions
 	$(PY) tests/soak/soak.py --seconds $(SOAK_SECONDS)
 	node tests/soak/soak.mjs --seconds $(SOAK_SECONDS)
-	IRIS_MODEL_STEPS=100000 node_modules/.bin/jest model # 2 minutes
-	IRIS_MODEL_STEPS=100000 $(BIN)/pytest --quiet tests/python/test_model.py # 3 minutes
-	IRIS_MEMORY_SCALE=1 IRIS_MANY=1000000 node_modules/.bin/jest memory scale # 7 minutes
-	IRIS_MEMORY_SCALE=1 IRIS_MANY=1000000 $(BIN)/pytest --quiet tests/python/test_memory.py tests/python/test_scale.py # 2 minutes
+	IRIS_MODEL_STEPS=100000 node_modules/.bin/jest model # 1 minute
+	IRIS_MODEL_STEPS=100000 $(BIN)/pytest --quiet tests/python/test_model.py # 2 minutes
+	IRIS_MEMORY_SCALE=1 IRIS_MANY=1000000 node_modules/.bin/jest memory scale # 1 minute
+	IRIS_MEMORY_SCALE=1 IRIS_MANY=1000000 $(BIN)/pytest --quiet tests/python/test_memory.py tests/python/test_scale.py # 1 minute
 	IRIS_FUZZ_RUNS=20000 node_modules/.bin/jest fuzz -t 'one after the other' # 10 minutes
 	IRIS_EXIT_RUNS=200 IRIS_WORKER_RUNS=1000 node_modules/.bin/jest exits hosts # 200 ends in each state: 20 minutes
-	IRIS_EXIT_RUNS=200 $(BIN)/pytest --quiet tests/python/test_exit.py tests/python/test_hosts.py # 200 ends in each state: 15 minutes
-	IRIS_FUZZ_EXAMPLES=6000 $(BIN)/pytest --quiet tests/python/test_bad_input.py tests/python/test_bad_input_awaited.py # 3 minutes
+	IRIS_EXIT_RUNS=200 $(BIN)/pytest --quiet tests/python/test_exit.py tests/python/test_hosts.py # 200 ends in each state: 15 minutes, 40 beside other work
+	IRIS_FUZZ_EXAMPLES=6000 $(BIN)/pytest --quiet tests/python/test_bad_input.py tests/python/test_bad_input_awaited.py # 2 minutes
 
 # Models are built in release, without what makes builds slow, and with the assertions of debug builds.
 MODELS := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true \
