@@ -94,7 +94,7 @@ bench-report: ## write benches/REPORT.md, its charts and README's table from wha
 dist: $(STAMPS)/dist ## build wheels, sdist and npm tarballs, install each into an empty place and try it
 
 deep: setup build loom shuttle ## the long tests: every interleaving, many more generated cases, each suite again and again
-	PROPTEST_CASES=$(DEEP_CASES) IRIS_DEEP=1 cargo test $(CARGO_FLAGS) --release -p iris-core --quiet # about 8 minutes
+	PROPTEST_CASES=$(DEEP_CASES) IRIS_DEEP=1 cargo test $(CARGO_FLAGS) --release -p iris-core --quiet # about 9 minutes, half a minute of it in simulated networks
 	$(MAKE) memcheck
 	$(MAKE) fuzz netem
 	for round in {1..$(DEEP_ROUNDS)}; do \

@@ -95,33 +95,50 @@ mod tests {
     use crate::mesh::options::MeshOptions;
     use crate::runtime::Runtime;
 
-    /// One name that stands for an address of this machine and one that others can reach.
-    struct TwoAddresses;
+    /// A name that stands for these.
+    struct Named(Vec<SocketAddr>);
 
     #[async_trait]
-    impl Network for TwoAddresses {
+    impl Network for Named {
         fn listen(&self, address: SocketAddr) -> io::Result<Box<dyn Listening>> {
             System.listen(address)
         }
 
         async fn lookup(&self, _: &str) -> io::Result<Vec<SocketAddr>> {
-            Ok(vec![([127, 0, 0, 1], 9).into(), ([192, 0, 2, 1], 9).into()])
+            Ok(self.0.clone())
         }
 
         async fn connect(&self, addresses: &[SocketAddr]) -> io::Result<Socket> {
-            panic!("one of {addresses:?} may not be spoken to without TLS")
+            System.connect(addresses).await
         }
+    }
+
+    /// What looking for an actor comes to at a node whose name stands for these.
+    fn resolve(addresses: Vec<SocketAddr>) -> crate::error::Result<Option<crate::pid::Pid>> {
+        let runtime = Runtime::new().unwrap();
+        let tasks = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (shared, options) = (runtime.shared().weak(), MeshOptions::default());
+        let network = Box::new(Named(addresses));
+        let node = Node::begin(shared, options, network, tasks.handle().clone(), None).unwrap();
+        let outcome = tasks.block_on(node.resolve("node.example:9000".to_owned(), "nobody".to_owned()));
+        runtime.shutdown(std::time::Duration::ZERO);
+        outcome
     }
 
     #[test]
     fn a_name_is_dialled_only_where_all_its_addresses_may_be() {
-        let (runtime, tasks) = (Runtime::new().unwrap(), tokio::runtime::Builder::new_current_thread());
-        let tasks = { tasks }.enable_time().build().unwrap();
-        let (shared, options) = (runtime.shared().weak(), MeshOptions::default());
-        let node =
-            Node::begin(shared, options, Box::new(TwoAddresses), tasks.handle().clone(), None).unwrap();
-        let outcome = tasks.block_on(node.resolve("two.example:9".to_owned(), "mail".to_owned()));
-        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::NotPermitted);
-        runtime.shutdown(std::time::Duration::ZERO);
+        let addresses = vec![([127, 0, 0, 1], 9).into(), ([192, 0, 2, 1], 9).into()];
+        assert_eq!(resolve(addresses).unwrap_err().kind(), ErrorKind::NotPermitted);
+        assert_eq!(resolve(Vec::new()).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    }
+
+    #[test]
+    fn a_node_is_found_at_any_address_of_its_name() {
+        let there = Runtime::new().unwrap();
+        let lives = there.listen("127.0.0.1:0", None).unwrap();
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert_eq!(resolve(vec![closed, lives]), Ok(None));
+        assert_eq!(resolve(vec![closed]).unwrap_err().kind(), ErrorKind::NodeDown);
+        there.shutdown(std::time::Duration::ZERO);
     }
 }
