@@ -129,15 +129,15 @@ impl Drop for Host {
 /// a store that the loads behind it overlap.
 #[inline]
 fn words_of(bytes: &[u8]) -> Words {
-    let mut words = [MaybeUninit::new(0); INLINE_MAX / 8];
     let (chunks, rest) = bytes.as_chunks::<8>();
-    for (word, chunk) in words.iter_mut().zip(chunks) {
-        word.write(u64::from_ne_bytes(*chunk));
-    }
-    if !rest.is_empty() {
-        words[chunks.len()].write(last_word_of(bytes, rest));
-    }
-    words
+    // No place is written by a number that is known at run time alone: that would be in memory.
+    std::array::from_fn(|place| {
+        MaybeUninit::new(match chunks.get(place) {
+            Some(chunk) => u64::from_ne_bytes(*chunk),
+            None if place == chunks.len() && !rest.is_empty() => last_word_of(bytes, rest),
+            None => 0,
+        })
+    })
 }
 
 /// The bytes behind the last whole word, with zeros behind.
