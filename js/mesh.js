@@ -9,7 +9,7 @@ const { ErrorCode, IrisError, invalid } = require('./errors.js')
 const { core } = require('./key.js')
 
 function nodeOptions(value) {
-  const { name, timeout, heartbeatMs, payloadMax, window, certificates, allow, insecure } = optionsOf(value)
+  const { name, timeout, heartbeatMs, payloadMax, window, certificates, allow, insecure, v1Hosts } = optionsOf(value)
   if (insecure !== undefined && typeof insecure !== 'boolean') {
     throw invalid(`insecure must be true or false, not ${show(insecure)}`)
   }
@@ -22,7 +22,13 @@ function nodeOptions(value) {
     certificates: optionalText(certificates, 'certificates'),
     allow: allow === undefined ? undefined : rulesOf(allow),
     insecure,
+    v1Hosts: v1Hosts === undefined ? undefined : hostsOf(v1Hosts),
   }
+}
+
+function hostsOf(v1Hosts) {
+  if (!Array.isArray(v1Hosts)) throw invalid(`v1Hosts must be an array, not ${show(v1Hosts)}`)
+  return v1Hosts.map((host) => textOf(host, 'a host'))
 }
 
 /** The rules in pairs of a peer's and a name's pattern. */

@@ -111,6 +111,7 @@ PARAMETERS = {
     "supervisor": "int",
     "target": "int | None",
     "timeout": "float | None",
+    "v1_hosts": "Sequence[str] | None",
     "watcher": "int | None",
     "window": "int | None",
     "workers": "int",

@@ -21,6 +21,11 @@ export interface NodeOptions {
   allow?: Record<string, readonly string[]>
   /** Use addresses that others can reach without TLS. */
   insecure?: boolean
+  /**
+   * IP addresses and host names of others that speak version 1 of the protocol, which proves nobody's identity; without them it is
+   * spoken on loopback alone. At most 64.
+   */
+  v1Hosts?: readonly string[]
 }
 
 /** A look at a node. */

@@ -961,6 +961,7 @@ class Runtime:
         certificates: str | PathLike[str] | None = None,
         allow: dict[str, list[str]] | None = None,
         insecure: bool | None = None,
+        v1_hosts: Sequence[str] | None = None,
     ) -> str:
         """Listen for other nodes.
 
@@ -975,6 +976,8 @@ class Runtime:
                 TLS, and both sides prove their names.
             allow: which peers may reach which names, as `{"web-*": ["mail", "stats-*"]}`; without it each may reach all.
             insecure: use addresses that others can reach without TLS.
+            v1_hosts: IP addresses and host names of others that speak version 1 of the protocol, which proves nobody's identity;
+                without them it is spoken on loopback alone.
 
         Returns:
             The address really bound.
@@ -1004,6 +1007,7 @@ class Runtime:
         certificates: str | PathLike[str] | None = None,
         allow: dict[str, list[str]] | None = None,
         insecure: bool | None = None,
+        v1_hosts: Sequence[str] | None = None,
     ) -> None:
         """Make this runtime a node without listening; the options are those of `listen`. Needed only for other options than
         the defaults: every call to another node makes it one.

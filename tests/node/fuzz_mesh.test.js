@@ -28,6 +28,7 @@ const MORE = [
   ...['127.0.0.1:1', '127.0.0.1:99999', ':0', '[::1]:0', 'localhost', '0.0.0.0:0'].map((address) => () => address),
   ...[{ name: '' }, { name: 7 }, { timeout: 0 }, { timeout: NaN }, { heartbeatMs: 0 }, { heartbeatMs: 1e300 }].map((one) => () => one),
   ...[{ payloadMax: -1 }, { payloadMax: 2 ** 53 }, { window: 1.5 }, { certificates: '\0' }, { insecure: 'yes' }].map((one) => () => one),
+  ...[{ v1Hosts: 'x' }, { v1Hosts: [7] }, { v1Hosts: ['a b'] }, { v1Hosts: ['10.0.0.1'] }].map((one) => () => one),
   ...[{ allow: [] }, { allow: { '*': 'x' } }, { allow: { '*': [7] } }, { allow: null }].map((one) => () => one),
 ]
 

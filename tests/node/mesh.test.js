@@ -184,7 +184,22 @@ test('addresses_of_nodes_are_checked', async () => {
   await expect(other.monitorRemote('127.0.0.1:1', 2 ** 28)).rejects.toMatchObject({ code: 'NodeDown' })
   expect(await other.isNodeUp('127.0.0.1:1')).toBe(false)
   expect(await other.isNodeUp(address)).toBe(true)
+  for (const v1Hosts of [['10.0.0.0/8'], ['old:9000'], ['0.0.0.0'], ['nobody.invalid'], Array(65).fill('10.0.0.1'), 'old', [7]]) {
+    expect(() => open().startMesh({ v1Hosts })).toThrow(expect.objectContaining({ code: 'InvalidArgument' }))
+  }
   expect(() => open().startMesh({ allow: { here: 'mail' } })).toThrow(expect.objectContaining({ code: 'InvalidArgument' }))
+})
+
+test('version 1 is spoken with hosts that are listed', async () => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'iris-'))
+  devCerts(directory, ['here'])
+  const address = open().listen('127.0.0.1:0', { name: 'here', certificates: directory, v1Hosts: ['127.0.0.1'] })
+  const old = net.connect(Number(address.split(':')[1]), '127.0.0.1')
+  old.end(Buffer.from([2]))
+  const answers = []
+  for await (const answer of old) answers.push(answer)
+  expect(Buffer.concat(answers)).toEqual(Buffer.from([3]))
+  fs.rmSync(directory, { recursive: true })
 })
 
 test('rules and certificates', async () => {

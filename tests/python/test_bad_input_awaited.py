@@ -100,6 +100,7 @@ class Far:
             "certificates": [None, "", "nowhere", "\0"],
             "allow": [None, {}, {"*": ["x"]}, {"*": []}, {"": [""]}, {"*": "x"}, {1: ["x"]}, {"*": [1]}],
             "insecure": [None, True, False],
+            "v1_hosts": [None, [], ["10.0.0.1"], ["a b"], "x", [1], ["10.0.0.1"] * 65],
         }
         return st.sampled_from(known.get(name, ODD))
 

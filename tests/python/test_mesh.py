@@ -229,11 +229,24 @@ def test_addresses_of_nodes_are_checked(rt: iris.Runtime) -> None:
             other.monitor_remote("127.0.0.1:1", 1 << 28)
         assert not other.is_node_up("127.0.0.1:1")
     with iris.Runtime() as other:
+        for hosts in [["10.0.0.0/8"], ["old:9000"], ["0.0.0.0"], ["nobody.invalid"], ["10.0.0.1"] * 65]:
+            with pytest.raises(iris.InvalidArgumentError, match="version 1"):
+                other.start_mesh(v1_hosts=hosts)
         other.start_mesh(name="other")
         with pytest.raises(iris.InvalidArgumentError, match="other options"):
             other.listen("127.0.0.1:0", name="another")
         assert other.is_node_up(address)
         assert other.mesh_info() == {"name": "other", "addresses": [], "nodes": ["here"], "refused": 0}
+
+
+def test_version_1_is_spoken_with_hosts_that_are_listed(rt: iris.Runtime, tmp_path: Path) -> None:
+    iris.dev_certs(tmp_path, ["here"])
+    rt.register("mail", rt.spawn(bytes.upper))
+    address = rt.listen("127.0.0.1:0", name="here", certificates=tmp_path, v1_hosts=["127.0.0.1"])
+    host, port = address.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=DEADLINE) as old:
+        old.sendall(b"\x02")
+        assert old.recv(1) == b"\x03"
 
 
 @pytest.mark.parametrize("command", [PYTHON, NODE], ids=["python", "node"])

@@ -17,6 +17,7 @@ mod globals;
 mod gossip;
 mod held;
 mod hello;
+mod listed;
 mod listener;
 mod liveness;
 mod malformed;

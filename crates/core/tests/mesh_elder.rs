@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use common::{DEADLINE, eventually, observe, runtime, wait_until};
 use iris_core::{
-    Allow, Context, ErrorKind, ExitReason, Flow, MeshOptions, Message, Pid, Runtime, SpawnOptions, SystemKind,
+    Allow, Certificates, Context, ErrorKind, ExitReason, Flow, MeshOptions, Message, Pid, Runtime,
+    SpawnOptions, SystemKind, dev_certs,
 };
 
 /// Its actor `mail` has this pid, and `small` one that no actor of ours can have.
@@ -259,4 +260,33 @@ fn version_1_is_not_spoken_to_strangers_or_under_rules() {
     ruled.start_mesh(MeshOptions { allow, ..MeshOptions::default() }).unwrap();
     assert!(!ruled.is_node_up(&old.address.to_string()));
     assert_eq!(old.connections.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_listed_node_of_version_1_is_found_beside_certificates_and_rules() {
+    let directory = tempfile::tempdir().unwrap();
+    dev_certs(directory.path(), &["new", "later"]).unwrap();
+    let options = |name: &str| MeshOptions {
+        name: Some(name.into()),
+        certificates: Some(Certificates::in_directory(directory.path(), name).unwrap()),
+        allow: Some(Vec::new()),
+        v1_hosts: vec!["127.0.0.1".into()],
+        ..MeshOptions::default()
+    };
+    let old = Old::start("127.0.0.1:0", Manner::Kind);
+    let here = runtime();
+    here.start_mesh(options("new")).unwrap();
+    let mail = here.resolve_remote(&old.address.to_string(), "mail").unwrap().unwrap();
+    here.try_send(mail, b"hello".into()).unwrap();
+    assert_eq!(old.heard.recv_timeout(DEADLINE).unwrap(), (MAIL, b"hello".to_vec()));
+    // A node of version 2 at that host is who its certificate says, or nobody.
+    let there = runtime();
+    let target = there.listen("127.0.0.1:0", Some(options("later"))).unwrap();
+    let address = faulty(target, 1).to_string();
+    assert!(!here.is_node_up(&address));
+    assert!(here.is_node_up(&address));
+    assert_eq!(
+        here.mesh_info().unwrap().nodes,
+        ["later".to_owned(), format!("version 1 at {}", old.address)]
+    );
 }

@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use common::{DEADLINE, collector, runtime, wait_until};
-use iris_core::{MeshOptions, Pid, Runtime, SpawnOptions, dev_certs};
+use iris_core::{Allow, ErrorKind, LogLevel, MeshOptions, Pid, Runtime, SpawnOptions, dev_certs};
 
 const HERE: &str = "127.0.0.1:0";
 
@@ -143,4 +143,47 @@ fn a_node_with_certificates_does_not_serve_it() {
     let _ = client.read_to_end(&mut answer);
     assert!(!answer.starts_with(&[3]), "{answer:?}");
     wait_until("it is counted", || refused(&there) == 1);
+}
+
+#[test]
+fn a_host_that_is_listed_is_served_beside_certificates_and_reaches_what_everybody_may() {
+    let directory = tempfile::tempdir().unwrap();
+    dev_certs(directory.path(), &["one", "two"]).unwrap();
+    let options = |name: &str| MeshOptions {
+        name: Some(name.into()),
+        certificates: Some(iris_core::Certificates::in_directory(directory.path(), name).unwrap()),
+        v1_hosts: vec!["localhost".into(), "127.0.0.1".into()],
+        ..MeshOptions::default()
+    };
+    let rule = |peer: &str, name: &str| Allow { peer: peer.into(), name: name.into() };
+    let allow = Some(vec![rule("two", "*"), rule("*", "mail")]);
+    let there = runtime();
+    let log = there.log();
+    assert!(log.on_lines(Box::new(|| {})));
+    let address = there.listen(HERE, Some(MeshOptions { allow, ..options("one") })).unwrap();
+    let warned = log.take();
+    let expected =
+        "version 1 is spoken with hosts that do not prove who they are [node=one hosts=localhost 127.0.0.1]";
+    assert_eq!((warned[0].level, &*warned[0].text), (LogLevel::Warn, expected));
+    let (behaviour, heard) = collector();
+    let named = |name: &str| SpawnOptions { name: Some(name.into()), ..SpawnOptions::default() };
+    let mail = there.spawn(behaviour, named("mail")).unwrap();
+    let secret = there.spawn_observed(named("secret")).unwrap();
+    let mut old = client(address);
+    assert_eq!((resolve(&mut old, "mail"), resolve(&mut old, "secret")), (mail.get(), 0));
+    old.write_all(&[sent(secret.get(), b"no"), sent(mail.get(), b"yes")].concat()).unwrap();
+    assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), b"yes");
+    assert!(there.mailbox_size(secret) == Some(0) && there.dead_letters().contains(&("NoProcess", 1)));
+    // Nodes of the same host prove who they are as before, and nothing else is heard in plain text.
+    let here = runtime();
+    here.start_mesh(options("two")).unwrap();
+    assert!(here.resolve_remote(&address.to_string(), "secret").unwrap().is_some());
+    let plain = runtime();
+    let greets = MeshOptions { certificates: None, ..options("plain") };
+    plain.start_mesh(greets).unwrap();
+    let error = plain.resolve_remote(&address.to_string(), "mail").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NodeDown, "{error}");
+    // The node that refuses may count it when the other has noticed.
+    wait_until("it is counted", || refused(&there) == 1);
+    assert_eq!(there.mesh_info().unwrap().nodes, ["two"]);
 }

@@ -31,6 +31,8 @@ pub struct NodeOptions {
     pub allow: Option<Vec<String>>,
     /// Whether reachable addresses may be used without TLS.
     pub insecure: Option<bool>,
+    /// Hosts with which version 1 is spoken.
+    pub v1_hosts: Option<Vec<String>>,
 }
 
 /// A look at a node.
@@ -73,6 +75,7 @@ impl NodeOptions {
             certificates,
             allow: self.allow.map(|pairs| pairs.chunks_exact(2).map(rule).collect()),
             insecure: self.insecure.unwrap_or(default.insecure),
+            v1_hosts: self.v1_hosts.unwrap_or(default.v1_hosts),
         };
         Ok((options != MeshOptions::default()).then_some(options))
     }

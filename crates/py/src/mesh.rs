@@ -28,6 +28,7 @@ struct Said<'a> {
     certificates: Option<PathBuf>,
     allow: Option<BTreeMap<String, Vec<String>>>,
     insecure: Option<bool>,
+    v1_hosts: Option<Vec<String>>,
 }
 
 impl Said<'_> {
@@ -55,6 +56,7 @@ impl Said<'_> {
             certificates,
             allow: self.allow.map(rules),
             insecure: self.insecure.unwrap_or(default.insecure),
+            v1_hosts: self.v1_hosts.unwrap_or(default.v1_hosts),
         };
         Ok((options != MeshOptions::default()).then_some(options))
     }
@@ -88,6 +90,8 @@ impl Runtime {
     ///         TLS, and both sides prove their names.
     ///     allow: which peers may reach which names, as `{"web-*": ["mail", "stats-*"]}`; without it each may reach all.
     ///     insecure: use addresses that others can reach without TLS.
+    ///     v1_hosts: IP addresses and host names of others that speak version 1 of the protocol, which proves nobody's identity;
+    ///         without them it is spoken on loopback alone.
     ///
     /// Returns:
     ///     The address really bound.
@@ -106,7 +110,7 @@ impl Runtime {
     ///     b'HELLO'
     #[pyo3(signature = (
         addr, *, name=None, timeout=None, heartbeat_ms=None, payload_max=None, window=None,
-        certificates=None, allow=None, insecure=None
+        certificates=None, allow=None, insecure=None, v1_hosts=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords of Python")]
     fn listen(
@@ -120,8 +124,19 @@ impl Runtime {
         certificates: Option<PathBuf>,
         allow: Option<BTreeMap<String, Vec<String>>>,
         insecure: Option<bool>,
+        v1_hosts: Option<Vec<String>>,
     ) -> PyResult<String> {
-        let said = Said { name, timeout, heartbeat_ms, payload_max, window, certificates, allow, insecure };
+        let said = Said {
+            name,
+            timeout,
+            heartbeat_ms,
+            payload_max,
+            window,
+            certificates,
+            allow,
+            insecure,
+            v1_hosts,
+        };
         Ok(self.shared.core()?.listen(addr, said.options()?).or_raise()?.to_string())
     }
 
@@ -132,7 +147,7 @@ impl Runtime {
     ///     InvalidArgumentError: it is a node with other options already.
     #[pyo3(signature = (
         *, name=None, timeout=None, heartbeat_ms=None, payload_max=None, window=None,
-        certificates=None, allow=None, insecure=None
+        certificates=None, allow=None, insecure=None, v1_hosts=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords of Python")]
     fn start_mesh(
@@ -145,8 +160,19 @@ impl Runtime {
         certificates: Option<PathBuf>,
         allow: Option<BTreeMap<String, Vec<String>>>,
         insecure: Option<bool>,
+        v1_hosts: Option<Vec<String>>,
     ) -> PyResult<()> {
-        let said = Said { name, timeout, heartbeat_ms, payload_max, window, certificates, allow, insecure };
+        let said = Said {
+            name,
+            timeout,
+            heartbeat_ms,
+            payload_max,
+            window,
+            certificates,
+            allow,
+            insecure,
+            v1_hosts,
+        };
         self.shared.core()?.start_mesh(said.options()?.unwrap_or_default()).or_raise()
     }
 

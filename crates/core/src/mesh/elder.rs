@@ -34,13 +34,15 @@ const QUESTIONS_MAX: usize = 1024;
 impl Node {
     /// Whether a listener that did not answer the greeting of version 2 may be spoken to by version 1: nothing proves who it
     /// is, as for clients of that version.
-    pub(super) fn may_be_old(&self, address: SocketAddr, end: &End) -> bool {
+    pub(super) async fn may_be_old(&self, address: SocketAddr, end: &End) -> bool {
         let spoke_otherwise = match end {
-            End::Closed | End::Failed(_) => true,
+            End::Closed => true,
+            // A listener whose TLS is refused is none of version 1, which answers no TLS.
+            End::Failed(error) => error.kind() != std::io::ErrorKind::InvalidData,
             End::Malformed(what) => !matches!(what, Malformed::Stranger(_)),
             _ => false,
         };
-        spoke_otherwise && self.tls.is_none() && self.options.allow.is_none() && address.ip().is_loopback()
+        spoke_otherwise && self.speaks_v1_with(address).await
     }
 
     /// Dials a node that may speak version 1 alone; `None`: it does not.

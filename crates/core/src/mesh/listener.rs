@@ -6,8 +6,10 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
+use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use super::connection::{Connection, End};
 use super::hello::{Handshake, Hello, PREAMBLE, Refused, Spoken};
@@ -17,7 +19,7 @@ use super::node::{FOREIGN_NAME, Node, bad_address, why};
 use super::options::{HANDSHAKE_TIMEOUT, HANDSHAKES_MAX};
 use super::stream::{Stream, within};
 use super::tell::tell;
-use super::tls::{Proven, names};
+use super::tls::names;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How the greeting of whoever dialled ended.
@@ -73,20 +75,32 @@ impl Node {
         }
     }
 
+    /// What who dialled says, with the certificate that it shows where there are any.
+    async fn open(&self, socket: Socket) -> Result<(Stream, Option<CertificateDer<'static>>), End> {
+        let Some(tls) = &self.tls else { return Ok((Stream::plain(socket), None)) };
+        let proven = if self.listed.holds(socket.peer.ip(), &*self.network).await {
+            let mut plain = Stream::plain(socket);
+            plain.read_ahead(1).await?;
+            // Nothing else is heard without a certificate: the greeting of version 2 is believed for that.
+            if matches!(Spoken::of(plain.ahead[0]), Spoken::V1) {
+                return Ok((plain, None));
+            }
+            let Stream { source, sink, ahead } = plain;
+            tls.accept(tokio::io::join(std::io::Cursor::new(ahead).chain(source), sink)).await?
+        } else {
+            tls.accept(socket.join()).await?
+        };
+        Ok((proven.stream, Some(proven.certificate)))
+    }
+
     /// The handshake with whoever dialled.
     async fn answer(&self, socket: Socket) -> Result<Greeted, End> {
         let from = socket.peer;
-        let (mut stream, certificate) = match &self.tls {
-            None => (Stream::plain(socket), None),
-            Some(tls) => {
-                let Proven { stream, certificate } = tls.accept(socket.join()).await?;
-                (stream, Some(certificate))
-            }
-        };
+        let (mut stream, certificate) = self.open(socket).await?;
         stream.read_ahead(1).await?;
         match Spoken::of(stream.ahead[0]) {
             Spoken::V2 => {}
-            Spoken::V1 if self.tls.is_none() && self.options.allow.is_none() && from.ip().is_loopback() => {
+            Spoken::V1 if self.speaks_v1_with(from).await => {
                 let place = Arc::clone(&self.old_peers).try_acquire_owned();
                 return match place {
                     Ok(place) => Ok(Greeted::Old(stream, place)),

@@ -9,14 +9,16 @@ use crate::sync::{Condvar, Mutex};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::AbortHandle;
+use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use super::MeshInfo;
 use super::connection::{Connection, End};
 use super::gossip::{HEARD_MAX, Heard};
 use super::hello::{Handshake, Hello, PREAMBLE, Refusal, Refused, VERSIONS};
+use super::listed::Listed;
 use super::malformed::Malformed;
 use super::naming::Naming;
-use super::network::{Network, System};
+use super::network::{Network, Socket, System};
 use super::old::OLD_PEERS_MAX;
 use super::options::{CLOSE_GRACE, MeshOptions};
 use super::registry::Registry;
@@ -42,6 +44,7 @@ pub(crate) struct Node {
     pub(crate) name: String,
     pub(super) incarnation: u64,
     pub(super) tls: Option<Tls>,
+    pub(super) listed: Listed,
     pub(super) network: Box<dyn Network>,
     pub(super) registry: Mutex<Registry>,
     /// Told whenever a connection is made.
@@ -98,9 +101,19 @@ impl Node {
         threads: Option<tokio::runtime::Runtime>,
     ) -> Result<Arc<Self>> {
         let tls = options.certificates.as_ref().map(Tls::load).transpose()?;
+        let listed = Listed::look_up(&options.v1_hosts)?;
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let incarnation = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
         let name = options.name.clone().unwrap_or_else(|| format!("iris-{:016x}", random()));
+        if !options.v1_hosts.is_empty() {
+            tell!(
+                shared,
+                WARN,
+                "version 1 is spoken with hosts that do not prove who they are",
+                node = name,
+                hosts = options.v1_hosts.join(" "),
+            );
+        }
         let (hears, heard) = mpsc::channel(HEARD_MAX);
         Ok(Arc::new_cyclic(|this| Self {
             shared,
@@ -108,6 +121,7 @@ impl Node {
             name,
             incarnation,
             tls,
+            listed,
             network,
             registry: Mutex::default(),
             made: Notify::new(),
@@ -183,6 +197,12 @@ impl Node {
         Err(Error::new(ErrorKind::NotPermitted, message))
     }
 
+    /// Whether version 1, which proves nobody's identity, is spoken with who is at this address.
+    pub(super) async fn speaks_v1_with(&self, address: SocketAddr) -> bool {
+        let proves_nothing = self.tls.is_none() && self.options.allow.is_none();
+        proves_nothing && address.ip().is_loopback() || self.listed.holds(address.ip(), &*self.network).await
+    }
+
     // Dialling
 
     /// Dials an address once.
@@ -197,17 +217,10 @@ impl Node {
         wanted.iter().try_for_each(|address| self.permit(*address))?;
         let socket = self.network.connect(&wanted).await.map_err(|error| down(error.into()))?;
         let reached = socket.peer;
-        let (mut stream, certificate) = match &self.tls {
-            None => (Stream::plain(socket), None),
-            Some(tls) => {
-                let Proven { stream, certificate } = tls.connect(socket.join()).await.map_err(down)?;
-                (stream, Some(certificate))
-            }
-        };
-        let answer = match self.greet_listener(&mut stream).await {
-            Ok(answer) => answer,
+        let (answer, stream, certificate) = match self.greet_listener(socket).await {
+            Ok(greeted) => greeted,
             Err(end) => {
-                let is_old = self.may_be_old(reached, &end);
+                let is_old = self.may_be_old(reached, &end).await;
                 let old = if is_old { self.dial_old(reached).await } else { None };
                 return old.ok_or_else(|| down(end));
             }
@@ -232,10 +245,21 @@ impl Node {
     }
 
     /// Says who this node is, and hears what the listener makes of that.
-    async fn greet_listener(&self, stream: &mut Stream) -> Result<Handshake, End> {
+    async fn greet_listener(
+        &self,
+        socket: Socket,
+    ) -> Result<(Handshake, Stream, Option<CertificateDer<'static>>), End> {
+        let (mut stream, certificate) = match &self.tls {
+            None => (Stream::plain(socket), None),
+            Some(tls) => {
+                let Proven { stream, certificate } = tls.connect(socket.join()).await?;
+                (stream, Some(certificate))
+            }
+        };
         stream.write(&PREAMBLE).await?;
         stream.say(&self.hello(0)).await?;
-        stream.step().await
+        let answer = stream.step().await?;
+        Ok((answer, stream, certificate))
     }
 
     async fn met(&self, address: &str, hello: Hello, mut stream: Stream) -> Result<Met, End> {

@@ -1,4 +1,4 @@
-//! Old peers: clients that speak version 1 are served, on loopback alone, since nothing proves who they are.
+//! Old peers: clients that speak version 1 are served, on loopback and where a host is listed, since nothing proves who they are.
 //!
 //! Version 1 has no credit. What a client has sent and actors have not taken is counted as for any peer; beyond the window
 //! its socket is not read, so that TCP slows it.
@@ -9,6 +9,7 @@ use bytes::Buf;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
+use super::allow::{fits, names_for};
 use super::connection::End;
 use super::credit::cost;
 use super::held::Ledger;
@@ -17,6 +18,7 @@ use super::obey::addressee;
 use super::stream::Stream;
 use super::tell::tell;
 use super::v1::{self, Said};
+use crate::cell::Cell;
 use crate::message::Message;
 use crate::payload::Payload;
 use crate::send::Refusal;
@@ -32,6 +34,8 @@ struct Client {
     bell: Arc<Notify>,
     window: u64,
     used: u64,
+    /// The names that it may reach; `None`: all.
+    names: Option<Vec<String>>,
 }
 
 impl Node {
@@ -39,7 +43,9 @@ impl Node {
     pub(super) async fn serve_old(self: Arc<Self>, stream: Stream) {
         let (bell, window) = (Arc::new(Notify::new()), self.options.window as u64);
         let ledger = Ledger::new(window, Arc::clone(&bell));
-        let mut client = Client { stream, ledger, bell, window, used: 0 };
+        // It has no name: what it may reach is what everybody may.
+        let names = names_for(self.options.allow.as_deref(), "");
+        let mut client = Client { stream, ledger, bell, window, used: 0, names };
         let reason = client.serve(&self).await.err().unwrap_or(End::Closed);
         tell!(self.shared, DEBUG, "a client of version 1 is gone", node = self.name, reason = reason);
     }
@@ -81,14 +87,18 @@ impl Client {
             match said {
                 Said::Send { target, payload } => {
                     self.used += cost(payload.len());
-                    deliver(shared, target, self.ledger.hold(payload));
+                    let payload = self.ledger.hold(payload);
+                    self.deliver(shared, target, payload);
                 }
                 Said::Resolve { name } => {
                     if name == v1::WHICH_VERSION {
                         answers.extend_from_slice(&v1::SPEAKS_2.to_be_bytes());
                         continue;
                     }
-                    let found = shared.names.get(name).filter(|pid| addressee(shared, pid.get()).is_some());
+                    let found = shared
+                        .names
+                        .get(name)
+                        .filter(|pid| self.may_find(name) && addressee(shared, pid.get()).is_some());
                     answers.extend_from_slice(&found.map_or(0, |pid| pid.get()).to_be_bytes());
                 }
                 Said::Ping => answers.push(v1::ALIVE),
@@ -97,15 +107,24 @@ impl Client {
         self.stream.ahead.advance(at);
         Ok(())
     }
-}
 
-/// Delivers; nobody can be told of a refusal, which is counted as a dead letter here.
-fn deliver(shared: &Arc<Shared>, target: u64, payload: Payload) {
-    let Some((pid, cell)) = addressee(shared, target) else {
-        shared.counters.drop_one(crate::counters::Dropped::NoProcess);
-        return;
-    };
-    if let Err((Refusal::WouldBlock, message)) = shared.deliver_to(cell, pid, Message::new(payload)) {
-        shared.refuse_full(pid, message);
+    fn may_find(&self, name: &str) -> bool {
+        self.names.as_ref().is_none_or(|names| names.iter().any(|pattern| fits(pattern, name)))
+    }
+
+    /// Delivers; nobody can be told of a refusal, which is counted as a dead letter here.
+    fn deliver(&self, shared: &Arc<Shared>, target: u64, payload: Payload) {
+        let may_reach = |pid, cell: &Cell| {
+            let by_name =
+                || cell.look_at_details(pid, |details| details.names.iter().any(|name| self.may_find(name)));
+            self.names.is_none() || by_name() == Some(true)
+        };
+        let Some((pid, cell)) = addressee(shared, target).filter(|(pid, cell)| may_reach(*pid, cell)) else {
+            shared.counters.drop_one(crate::counters::Dropped::NoProcess);
+            return;
+        };
+        if let Err((Refusal::WouldBlock, message)) = shared.deliver_to(cell, pid, Message::new(payload)) {
+            shared.refuse_full(pid, message);
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::allow::Allow;
 use super::hello::NODE_NAME_MAX;
+use super::listed;
 use super::liveness::{HEARTBEAT_MAX, HEARTBEAT_MIN};
 use crate::error::{Error, Result};
 
@@ -51,6 +52,9 @@ pub struct MeshOptions {
     pub allow: Option<Vec<Allow>>,
     /// Whether addresses that others can reach may be used without TLS.
     pub insecure: bool,
+    /// Hosts with which version 1 of the protocol, which proves nobody's identity, is spoken elsewhere than on loopback, and
+    /// with certificates and rules too: IP addresses, or host names, which are looked up at the start and each minute.
+    pub v1_hosts: Vec<String>,
 }
 
 /// Where a node's certificates are, as PEM files.
@@ -91,6 +95,7 @@ impl Default for MeshOptions {
             certificates: None,
             allow: None,
             insecure: false,
+            v1_hosts: Vec::new(),
         }
     }
 }
@@ -120,7 +125,7 @@ impl MeshOptions {
             let message = format!("a window holds two payloads at least and {WINDOW_MAX} bytes at most");
             return Err(Error::invalid(message));
         }
-        Ok(())
+        listed::check(&self.v1_hosts)
     }
 }
 
@@ -145,6 +150,7 @@ mod tests {
             MeshOptions { payload_max: PAYLOAD_MAX + 1, ..default() },
             MeshOptions { window: 1 << 20, ..default() },
             MeshOptions { window: WINDOW_MAX + 1, ..default() },
+            MeshOptions { v1_hosts: vec!["10.0.0.0/8".to_owned()], ..default() },
         ] {
             assert_eq!(wrong.check().unwrap_err().kind(), ErrorKind::InvalidArgument, "{wrong:?}");
         }

@@ -1,14 +1,17 @@
 //! What nodes do in a simulated network: partitions, crashes, late and lost packets, strangers that take their time.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use turmoil::net::{TcpListener, TcpStream};
 
 use super::hello::PREAMBLE;
 use super::options::HANDSHAKE_TIMEOUT;
-use super::simulation::{HEARTBEAT, PORT, Start, World, play};
+use super::simulation::{HEARTBEAT, LENIENT, OLD, PORT, Start, World, play};
+use super::v1;
 use crate::error::ErrorKind;
 use crate::message::{Incoming, SystemKind};
 use crate::pid::Pid;
@@ -242,5 +245,77 @@ fn a_greeting_that_drips_is_closed_in_time_and_keeps_nobody_out() {
         assert!(took >= HANDSHAKE_TIMEOUT && took <= HANDSHAKE_TIMEOUT + Duration::from_secs(1), "{took:?}");
         assert_eq!(world.node("a").node.info().refused, 1);
         assert_eq!(world.node("a").sees(), ["b"]);
+    });
+}
+
+/// What a node answers who asks by version 1 for a sign of life.
+async fn asked_by_version_1(node: IpAddr) -> Option<u8> {
+    let mut stream = TcpStream::connect((node, PORT)).await.ok()?;
+    stream.write_all(&[2]).await.ok()?;
+    stream.read_u8().await.ok()
+}
+
+#[test]
+fn version_1_is_served_to_hosts_that_are_listed() {
+    play(&[LENIENT, "strict"], QUICK, |world| {
+        let nodes = [LENIENT, "strict"].map(|name| world.sim.lookup(name));
+        for (machine, expected) in [(OLD, [Some(3), None]), ("unlisted", [None, None])] {
+            let answers = Arc::new(Mutex::new(Vec::new()));
+            let tell = Arc::clone(&answers);
+            world.sim.client(machine, async move {
+                for node in nodes {
+                    let answer = asked_by_version_1(node).await;
+                    tell.lock().push(answer);
+                }
+                Ok(())
+            });
+            world.until("both have answered", |_| answers.lock().len() == 2);
+            assert_eq!(*answers.lock(), expected, "{machine}");
+        }
+        let refused = |name: &str| world.node(name).node.info().refused;
+        assert_eq!((refused(LENIENT), refused("strict")), (1, 2));
+    });
+}
+
+/// Answers who speaks version 1 from the first byte on, and closes on all others.
+async fn answer_by_version_1(mut stream: TcpStream) -> std::io::Result<()> {
+    if stream.read_u8().await? != 1 {
+        return Ok(());
+    }
+    let mut heard = BytesMut::new();
+    while stream.read_buf(&mut heard).await? > 0 {
+        while let Ok(Some((said, length))) = v1::parse(&heard) {
+            match said {
+                v1::Said::Resolve { name: "mail" } => stream.write_u64(1 << 40 | 7).await?,
+                v1::Said::Resolve { .. } => stream.write_u64(0).await?,
+                v1::Said::Ping => stream.write_u8(v1::ALIVE).await?,
+                v1::Said::Send { .. } => {}
+            }
+            heard.advance(length);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn version_1_is_spoken_to_hosts_that_are_listed() {
+    play(&[LENIENT, "strict"], QUICK, |world| {
+        for machine in [OLD, "unlisted"] {
+            world.sim.client(machine, async {
+                let listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
+                loop {
+                    tokio::spawn(answer_by_version_1(listener.accept().await?.0));
+                }
+            });
+        }
+        for (from, machine) in [("strict", OLD), ("strict", "unlisted"), (LENIENT, "unlisted")] {
+            let address = format!("{}:{PORT}", world.sim.lookup(machine));
+            assert_eq!(call(world, from, address).0, ErrorKind::NodeDown, "{from} {machine}");
+        }
+        let proxy = world.resolve(LENIENT, OLD, "mail");
+        let old = format!("version 1 at {}:{PORT}", world.sim.lookup(OLD));
+        assert_eq!(world.node(LENIENT).sees(), ["strict", &old]);
+        world.pass(HEARTBEAT * 10);
+        assert!(world.node(LENIENT).runtime.is_alive(proxy));
     });
 }
