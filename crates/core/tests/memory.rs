@@ -5,6 +5,8 @@
 
 mod common;
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use iris_core::{Backoff, Bounds, ChildSpec, Overflow, Restart, Runtime, SpawnOpt
 const WARM_UP: usize = 3;
 /// Rounds that are looked at.
 const ROUNDS: usize = 6;
+/// Strangers in a round: 10,000 in all.
+const STRANGERS: usize = 1_112;
 /// Most that the resident memory may rise by from round to round.
 const SLOPE_MAX: i64 = 1024 * 1024;
 
@@ -123,6 +127,40 @@ fn runtimes() {
     }
 }
 
+/// Greets as a node of this name, or as what is none, and goes on with what is no frame.
+fn malformed(address: SocketAddr, number: usize) {
+    let name = format!("peer-{number}");
+    let mut fields = vec![1, 1, 0, 2, 2, 2, 2, 0, u8::try_from(name.len()).unwrap()];
+    fields.extend_from_slice(name.as_bytes());
+    fields.extend_from_slice(&[4, 0, 4, 0, 16, 0, 0, 5, 0, 4, 0, 1, 0, 0, 6, 0, 4, 0, 0, 0x75, 0x30]);
+    let mut said = b"\x89IRIS\r\n\x02".to_vec();
+    said.extend_from_slice(&u32::try_from(fields.len()).unwrap().to_be_bytes());
+    said.extend_from_slice(&fields);
+    said.extend_from_slice(&[0, 0, 0, 1, 2]);
+    let wrong: &[u8] = match number % 4 {
+        0 => &[0xff, 0xff, 0xff, 0xff, 0x10],
+        1 => &[0, 0, 0, 10, 0x33, 0, 0, 0, 0, 0, 0, 0, 1, 9],
+        2 => &[0, 0, 0, 1, 0x01],
+        _ => &[0xff; 4096],
+    };
+    if number % 4 == 3 {
+        said.truncate(said.len() / 2);
+    }
+    said.extend_from_slice(wrong);
+    let mut stranger = TcpStream::connect(address).unwrap();
+    stranger.set_read_timeout(Some(DEADLINE)).unwrap();
+    let _ = stranger.write_all(&said);
+    // Until the node closes.
+    while stranger.read(&mut [0; 4096]).is_ok_and(|length| length > 0) {}
+}
+
+fn strangers(runtime: &Runtime, address: SocketAddr, first: usize) {
+    for number in first..first + STRANGERS {
+        malformed(address, number);
+    }
+    eventually("they are gone", || runtime.mesh_info().unwrap().nodes.is_empty());
+}
+
 /// One test: what runs beside would be measured, too.
 #[test]
 fn memory_returns() {
@@ -136,4 +174,13 @@ fn memory_returns() {
     stays("crashes", || crashes(&runtime));
     stays("timers", || timers(&runtime));
     stays("runtimes", runtimes);
+    let address = runtime.listen("127.0.0.1:0", None).unwrap();
+    let mut met = 0;
+    stays("strangers that send malformed frames", || {
+        strangers(&runtime, address, met);
+        met += STRANGERS;
+    });
+    // The others were nodes until they sent what is no frame.
+    let refused = met as u64 / 4;
+    eventually("each fourth is refused", || runtime.mesh_info().unwrap().refused == refused);
 }
