@@ -8,8 +8,8 @@ from contextvars import Context
 from typing import Any, Protocol
 
 # Called as they are: a look-up through `super()` costs as much as the call.
-_add = asyncio.Future.add_done_callback
-_remove = asyncio.Future.remove_done_callback
+_add: Callable[..., None] = asyncio.Future[bytes].add_done_callback
+_remove: Callable[..., int] = asyncio.Future[bytes].remove_done_callback
 
 
 class AskHold(Protocol):
