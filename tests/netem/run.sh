@@ -2,10 +2,13 @@
 # Runs two nodes through a network of 100 ms +- 50 that loses 5 % of its packets, and checks order, no loss, no doubling.
 #
 # Needs root, `ip` and `tc` of iproute2, network namespaces and the kernel's module sch_netem. Where something is missing it
-# says what, and ends with status 3. `--loss` drops 5 % by nftables instead, where the kernel has no sch_netem, without delay; `--plain`
-# leaves the network as it is: a trial of this script itself.
+# says what, and ends with status 3. `--loss 30` drops so many percent by nftables instead, where the kernel has no sch_netem, without
+# delay; `--plain` leaves the network as it is: a trial of this script itself.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+
+loss=5
+[ "${1:-}" != --loss ] || loss="${2:-5}"
 
 missing() {
     echo "netem: not run: $1" >&2
@@ -39,7 +42,7 @@ for space in "$here" "$there"; do
     if [ "${1:-}" = --loss ]; then
         command -v nft >/dev/null || missing "the program nft is not here (package nftables)"
         for rule in "add table inet lossy" "add chain inet lossy input { type filter hook input priority 0; }" \
-            "add rule inet lossy input iifname veth numgen random mod 100 < 5 counter drop"; do
+            "add rule inet lossy input iifname veth numgen random mod 100 < $loss counter drop"; do
             ip netns exec "$space" nft "$rule"
         done
     elif [ "${1:-}" != --plain ]; then
