@@ -225,6 +225,11 @@ impl Payload {
         }
     }
 
+    /// The bytes without an object of the host's, which goes.
+    pub(crate) fn without_host(self) -> Self {
+        if self.head == Head::HOST { self.copy() } else { self }
+    }
+
     /// What it is, and the words it is made of, for a place that keeps them apart.
     #[inline]
     pub(crate) fn into_parts(self) -> (PayloadKind, Words) {

@@ -204,9 +204,8 @@ impl Runtime {
         }
         let cell = self.shared().cell(pid)?;
         cell.raise(flag::TIMERS);
-        // A periodic timer sends its bytes again and again: shared, not copied from a host's object each time.
-        let payload = if interval_ms.is_some() { Payload::from(payload.into_bytes()) } else { payload };
-        let action = Action::Send(pid, payload);
+        // A host's object may wait for long: a million of them are memory of the host's that nobody has looked at since.
+        let action = Action::Send(pid, payload.without_host());
         let delay = Delay { delay_ms, interval_ms: interval_ms.and_then(NonZeroU64::new), owner: Some(pid) };
         let timers = self.shared().timing.timers(|| self.shared().weak());
         let id = timers.insert(delay, action)?;
