@@ -153,18 +153,21 @@ impl Node {
                 Ok(connection) => {
                     connection.outbox.signal(&Frame::Gossip { from: &from, message: &message });
                 }
-                Err(error) => {
-                    tell!(
-                        node.shared,
-                        DEBUG,
-                        "a member cannot be reached",
-                        node = node.name,
-                        address = address,
-                        error = error,
-                    );
-                }
+                Err(error) => node.tell_unreachable(&address, &error),
             }
         });
+    }
+
+    /// A member that gossip names did not answer.
+    pub(super) fn tell_unreachable(&self, address: &str, error: &Error) {
+        tell!(
+            self.shared,
+            DEBUG,
+            "a member cannot be reached",
+            node = self.name,
+            address = address,
+            error = error,
+        );
     }
 
     async fn in_time<T>(&self, address: &str, step: impl Future<Output = Result<T>>) -> Result<T> {

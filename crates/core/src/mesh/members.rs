@@ -99,14 +99,7 @@ impl Node {
         let (node, address) = (Arc::clone(self), member.address.to_string());
         self.handle.spawn(async move {
             if let Err(error) = node.connect(&address).await {
-                tell!(
-                    node.shared,
-                    DEBUG,
-                    "a member cannot be reached",
-                    node = node.name,
-                    address = address,
-                    error = error,
-                );
+                node.tell_unreachable(&address, &error);
             }
         });
     }
