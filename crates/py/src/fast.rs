@@ -92,7 +92,7 @@ unsafe extern "C" fn ref_send(
             return guarded(|py| {
                 let actor = Borrowed::from_ptr(py, slf).cast_unchecked::<PyActorRef>().get();
                 let data = Borrowed::from_ptr(py, *arguments).cast_unchecked::<PyBytes>();
-                actor.send_payload(py, payload::keep(&data))
+                actor.send_payload(py, || payload::keep(&data))
             });
         }
         slowly(&REF_SEND, slf, arguments, count, names)
@@ -100,24 +100,40 @@ unsafe extern "C" fn ref_send(
 }
 
 /// Calls with the result and the exceptions of a Python method; a panic becomes an exception.
+///
+/// All that the call gives back is one pointer: a larger result would be written in pieces and read whole, and the
+/// processor waits for its own writes then.
 #[inline]
 unsafe fn guarded(method: impl FnOnce(Python<'_>) -> PyResult<bool>) -> *mut ffi::PyObject {
     // SAFETY: the caller is a method that CPython calls attached.
     let py = unsafe { Python::assume_attached() };
-    let sent = catch_unwind(AssertUnwindSafe(|| method(py)));
-    if payload::has_dropped() {
-        // PyO3 does not know that this thread is attached, and has put what was refused aside until one is.
-        Python::attach(|_| ());
-    }
-    match sent
-        .unwrap_or_else(|_| Err(PyRuntimeError::new_err("the runtime panicked; this is a fault of its own")))
-    {
+    let sent = catch_unwind(AssertUnwindSafe(|| match method(py) {
         // SAFETY: attached; a new reference to an immortal or counted object.
         Ok(sent) => unsafe { ffi::PyBool_FromLong(sent.into()) },
-        Err(error) => {
-            error.restore(py);
-            null_mut()
-        }
+        Err(error) => raise(py, error),
+    }));
+    let sent = sent.unwrap_or_else(|_| {
+        raise(py, PyRuntimeError::new_err("the runtime panicked; this is a fault of its own"))
+    });
+    if payload::has_dropped() {
+        release_dropped(py);
+    }
+    sent
+}
+
+#[cold]
+fn raise(py: Python<'_>, error: PyErr) -> *mut ffi::PyObject {
+    error.restore(py);
+    null_mut()
+}
+
+/// PyO3 does not know that this thread is attached, and has put what was refused aside until one is.
+#[cold]
+fn release_dropped(py: Python<'_>) {
+    let raised = PyErr::take(py);
+    Python::attach(|_| ());
+    if let Some(error) = raised {
+        error.restore(py);
     }
 }
 

@@ -56,7 +56,8 @@ impl PyActorRef {
     /// Send a message. As `Runtime.send`.
     #[inline]
     fn send(&self, data: &Bound<'_, PyAny>) -> PyResult<bool> {
-        self.send_payload(data.py(), payload::from_python(data)?)
+        let payload = payload::from_python(data)?;
+        self.send_payload(data.py(), || payload)
     }
 
     /// Ask, and await the answer. As `Runtime.ask`.
@@ -106,13 +107,15 @@ impl PyActorRef {
 }
 
 impl PyActorRef {
+    /// Sends what `payload` makes.
     #[inline]
-    pub(crate) fn send_payload(&self, py: Python<'_>, payload: Payload) -> PyResult<bool> {
+    pub(crate) fn send_payload(&self, py: Python<'_>, payload: impl FnOnce() -> Payload) -> PyResult<bool> {
         let core = self.shared.core()?;
         let sent = if self.shared.contextvars {
-            core.send_with_context(self.actor.pid(), payload, Box::new(crate::carried::copy(py)?))
+            let carried = Box::new(crate::carried::copy(py)?);
+            core.send_with_context(self.actor.pid(), payload(), carried)
         } else {
-            self.actor.try_send(payload)
+            self.actor.try_send(payload())
         };
         match sent {
             Ok(()) => Ok(true),

@@ -59,7 +59,8 @@ impl Runtime {
     ///     (True, False)
     #[inline]
     fn send(&self, pid: PidArgument, data: &Bound<'_, PyAny>) -> PyResult<bool> {
-        self.send_payload(data.py(), pid, payload::from_python(data)?)
+        let payload = payload::from_python(data)?;
+        self.send_payload(data.py(), pid, || payload)
     }
 
     /// Send several messages to one actor, in order.
@@ -257,17 +258,23 @@ impl Runtime {
     /// Sends a `bytes` object, as `fast` found it to be.
     #[inline]
     pub(crate) fn send_bytes(&self, pid: PidArgument, data: &Bound<'_, PyBytes>) -> PyResult<bool> {
-        self.send_payload(data.py(), pid, payload::keep(data))
+        self.send_payload(data.py(), pid, || payload::keep(data))
     }
 
+    /// Sends what `payload` makes, once it is known whom to.
     #[inline]
-    fn send_payload(&self, py: Python<'_>, pid: PidArgument, payload: iris_core::Payload) -> PyResult<bool> {
+    fn send_payload(
+        &self,
+        py: Python<'_>,
+        pid: PidArgument,
+        payload: impl FnOnce() -> iris_core::Payload,
+    ) -> PyResult<bool> {
         let core = self.shared.core()?;
         let Some(pid) = pid.get() else { return Ok(false) };
         if self.shared.contextvars {
-            return self.send_with_context(py, pid, payload);
+            return self.send_with_context(py, pid, payload());
         }
-        match core.try_send(pid, payload) {
+        match core.try_send(pid, payload()) {
             Ok(()) => Ok(true),
             Err(refused) => self.refused(py, pid, refused),
         }
