@@ -8,7 +8,8 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use turmoil::net::{TcpListener, TcpStream};
 
-use super::hello::PREAMBLE;
+use super::frame::Frame;
+use super::hello::{Handshake, Hello, PREAMBLE, VERSIONS};
 use super::options::HANDSHAKE_TIMEOUT;
 use super::simulation::{HEARTBEAT, LENIENT, OLD, PORT, Start, World, play};
 use super::v1;
@@ -244,6 +245,74 @@ fn a_greeting_that_drips_is_closed_in_time_and_keeps_nobody_out() {
         let took = ended.lock().unwrap();
         assert!(took >= HANDSHAKE_TIMEOUT && took <= HANDSHAKE_TIMEOUT + Duration::from_secs(1), "{took:?}");
         assert_eq!(world.node("a").node.info().refused, 1);
+        assert_eq!(world.node("a").sees(), ["b"]);
+    });
+}
+
+/// The greeting of a node of this name, and how it confirms that it is welcome.
+fn greeting(name: &str) -> [Vec<u8>; 2] {
+    let hello = Handshake::Hello(Hello {
+        versions: VERSIONS,
+        name: name.to_owned(),
+        incarnation: 1,
+        window: 1 << 20,
+        payload_max: 1 << 20,
+        heartbeat: HEARTBEAT,
+        address: String::new(),
+        serial: 0,
+    });
+    [[&PREAMBLE[..], &hello.bytes()].concat(), Handshake::Ready(0).bytes()]
+}
+
+/// A node that says this, so many bytes at once and no heartbeat between them.
+async fn drip(node: IpAddr, name: &str, said: Vec<u8>, piece: usize) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect((node, PORT)).await?;
+    let [hello, ready] = greeting(name);
+    stream.write_all(&hello).await?;
+    let length = stream.read_u32().await?;
+    stream.read_exact(&mut vec![0; length as usize]).await?;
+    stream.write_all(&ready).await?;
+    let mut pace = tokio::time::interval(HEARTBEAT / 3);
+    for piece in said.chunks(piece) {
+        pace.tick().await;
+        if stream.write_all(piece).await.is_err() {
+            break;
+        }
+    }
+    std::future::pending().await
+}
+
+#[test]
+fn a_connection_that_drips_is_over_and_a_slow_one_is_not() {
+    play(&["a", "b"], QUICK, |world| {
+        let (node, kept) = (world.sim.lookup("a"), world.actor("a", "mail"));
+        let nodes = world.node("a").observed();
+        world.node("a").runtime.monitor_nodes(nodes).unwrap();
+        assert_eq!(world.node("a").told(nodes).len(), 1);
+        let mut said = Vec::new();
+        Frame::Send { target: kept.get(), payload: &vec![7; 300_000] }.put(&mut said);
+        let dripped = said.clone();
+        world.sim.client("0-drips", async move { Ok(drip(node, "0-drips", dripped, 1).await?) });
+        let sees = |world: &World, name: &str| world.node("a").sees().iter().any(|seen| seen == name);
+        world.until("it is connected", |world| sees(world, "0-drips"));
+        let took = world.until("it is gone", |world| !sees(world, "0-drips"));
+        assert!(took >= HEARTBEAT * 2 && took <= NOTICED, "it took {took:?}");
+        let told = world.node("a").told(nodes);
+        let [Incoming::System(_), Incoming::System(down)] = &told[..] else { panic!("{told:?}") };
+        assert_eq!(down.node.as_ref().unwrap().why, format!("nothing was heard for {:?}", HEARTBEAT * 3));
+
+        // Six heartbeats for one message.
+        world.sim.client("0-slow", async move { Ok(drip(node, "0-slow", said, 16_000).await?) });
+        world.until("it is connected", |world| sees(world, "0-slow"));
+        let arrived = Mutex::new(Vec::new());
+        world.until("the message", |world| {
+            arrived.lock().extend(world.node("a").told(kept));
+            !arrived.lock().is_empty()
+        });
+        let arrived = std::mem::take(&mut *arrived.lock());
+        let [Incoming::User(message)] = &arrived[..] else { panic!("{arrived:?}") };
+        assert_eq!(message.payload().as_slice(), vec![7; 300_000]);
+        world.until("it is gone, silent as it is", |world| !sees(world, "0-slow"));
         assert_eq!(world.node("a").sees(), ["b"]);
     });
 }

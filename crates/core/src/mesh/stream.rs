@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::connection::{Connection, End};
 use super::frame::Frame;
 use super::hello::Handshake;
-use super::liveness::patience;
+use super::liveness::{Hearing, patience};
 use super::network::Socket;
 use super::options::CLOSE_GRACE;
 use super::outbox::Taken;
@@ -95,32 +95,38 @@ impl Connection {
 
     async fn read(&self, mut source: Source, mut buffer: BytesMut) -> End {
         let patience = patience(self.hello.heartbeat);
-        let mut heard = Instant::now();
+        let (mut hearing, mut read) = (Hearing::new(Instant::now()), 0);
         // One timer, set anew when it goes off: a timer for each read would wake a thread to learn of it.
         let mut silence = pin!(sleep(patience));
         loop {
-            if let Err(end) = self.obey_all(&mut buffer) {
-                return end;
+            // Before the frames are obeyed, which may take its time.
+            let now = Instant::now();
+            match self.obey_all(&mut buffer) {
+                Ok(is_whole) => hearing.read(read, is_whole, now),
+                Err(end) => return end,
             }
             buffer.reserve(READ);
-            tokio::select! {
+            read = tokio::select! {
                 biased;
                 read = source.read_buf(&mut buffer) => match read {
                     Ok(0) => return End::Closed,
-                    Ok(_) => heard = Instant::now(),
+                    Ok(count) => count,
                     Err(error) => return End::Failed(error),
                 },
                 () = &mut silence => {
-                    if heard.elapsed() >= patience {
+                    let until = hearing.until(patience);
+                    if until <= Instant::now() {
                         return End::Silent(patience);
                     }
-                    silence.as_mut().reset(heard + patience);
+                    silence.as_mut().reset(until);
+                    0
                 }
-            }
+            };
         }
     }
 
-    fn obey_all(&self, buffer: &mut BytesMut) -> Result<(), End> {
+    /// Obeys all frames that are there; true: there was one.
+    fn obey_all(&self, buffer: &mut BytesMut) -> Result<bool, End> {
         let Some(shared) = self.shared.upgrade() else { return Err(End::Finished) };
         let mut at = 0;
         while let Some((frame, length)) = Frame::parse(&buffer[at..], self.payload_max)? {
@@ -128,7 +134,7 @@ impl Connection {
             at += length;
         }
         buffer.advance(at);
-        Ok(())
+        Ok(at > 0)
     }
 
     async fn write(&self, mut sink: Sink, step: &[u8]) -> std::io::Result<()> {
