@@ -31,6 +31,7 @@ mod options;
 mod outbox;
 mod peer;
 mod registry;
+mod seeds;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]

@@ -38,11 +38,10 @@ pub(crate) struct Gossip {
 }
 
 impl Gossip {
-    /// Begins to look for members at these addresses, time and again. `here` is where this node is dialled.
+    /// Begins to answer those who greet this node, which is dialled `here`.
     pub(crate) async fn start(
         node: &Arc<Node>,
         here: SocketAddr,
-        seeds: Vec<String>,
         heard: mpsc::Receiver<Heard>,
     ) -> Result<Self> {
         let beat = node.options.heartbeat;
@@ -56,7 +55,8 @@ impl Gossip {
             cluster_id: MESH.to_owned(),
             gossip_interval: beat,
             listen_addr: here,
-            seed_nodes: seeds,
+            // They are found by the node's own means of looking names up, and greeted.
+            seed_nodes: Vec::new(),
             failure_detector_config,
             marked_for_deletion_grace_period: FORGET_AFTER,
             catchup_callback: None,
@@ -88,6 +88,11 @@ impl Membership for Gossip {
                 })
                 .collect(),
         )
+    }
+
+    fn greet(&mut self, address: SocketAddr) {
+        // It fails where the gossip is over: there is nobody to greet then.
+        let _ = self.chitchat.gossip(address);
     }
 
     async fn say(&mut self, changes: Vec<(String, Option<String>)>) {

@@ -1,18 +1,15 @@
 //! Listed: the hosts with which version 1 is spoken elsewhere than on loopback. Nothing proves who they are but their address.
 
 use std::net::{IpAddr, ToSocketAddrs};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::network::Network;
+use super::network::{LOOK_UP_AGAIN, Network};
 use crate::error::{Error, Result};
 use crate::sync::Mutex;
 
 /// Most hosts that a node lists.
 const V1_HOSTS_MAX: usize = 64;
-/// How long the addresses of a host name are believed: strangers may not have it looked up as often as they knock.
-const LOOK_UP_AGAIN: Duration = Duration::from_mins(1);
 
 /// The hosts that a node lists.
 pub(super) struct Listed(Vec<Host>);
@@ -71,6 +68,7 @@ impl Host {
             Self::Address(known) => return *known == address,
             Self::Name { name, found } => (name, found),
         };
+        // Strangers may not have it looked up as often as they knock.
         let is_due = {
             let mut found = found.lock();
             let is_due = found.at.elapsed() >= LOOK_UP_AGAIN;

@@ -1,15 +1,16 @@
 //! Members: the nodes that have joined a mesh, each connected with each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
-use tokio::time::sleep;
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::globals::{self, Claim};
 use super::gossip::Gossip;
 use super::node::Node;
+use super::seeds::Seeds;
 use super::tell::tell;
 use crate::error::{Error, Result};
 
@@ -32,6 +33,9 @@ pub(crate) struct Member {
 pub(crate) trait Membership: Send {
     /// Waits for a change: the members that live, without this node. `None`: there will be none any more.
     async fn changed(&mut self) -> Option<Vec<Member>>;
+
+    /// Tells whoever is at this address of this node and the members, and hears of those that it knows.
+    fn greet(&mut self, address: SocketAddr);
 
     /// Tells all members what this node says under these keys from now on; `None`: nothing more.
     async fn say(&mut self, changes: Vec<(String, Option<String>)>);
@@ -59,10 +63,11 @@ impl Node {
         let (node, seeds) = (Arc::downgrade(self), seeds.to_vec());
         self.handle.spawn(async move {
             let Some(this) = node.upgrade() else { return };
-            match Gossip::start(&this, here, seeds, heard).await {
+            match Gossip::start(&this, here, heard).await {
                 Ok(gossip) => {
+                    let seeds = Seeds::start(&this, &seeds);
                     drop(this);
-                    keep(node, gossip).await;
+                    keep(node, here, gossip, seeds).await;
                 }
                 Err(error) => {
                     tell!(this.shared, ERROR, "the mesh is not joined", node = this.name, error = error);
@@ -116,19 +121,31 @@ fn changes(
 }
 
 /// Keeps this node connected with all members as long as it lives. What failed is tried again with each heartbeat.
-async fn keep(node: Weak<Node>, mut membership: impl Membership) {
+async fn keep(node: Weak<Node>, here: SocketAddr, mut membership: impl Membership, mut seeds: Seeds) {
     let (mut members, mut said) = (Vec::new(), BTreeMap::new());
+    let Some(beat) = node.upgrade().map(|node| node.options.heartbeat) else { return };
+    let mut beats = interval(beat);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let Some(this) = node.upgrade() else { return };
-        let beat = this.options.heartbeat;
-        tokio::select! {
+        let greets = tokio::select! {
             changed = membership.changed() => match changed {
-                Some(changed) => members = changed,
+                Some(changed) => {
+                    members = changed;
+                    false
+                }
                 None => return,
             },
-            () = this.made.notified() => {}
-            () = this.named.notified() => {}
-            () = sleep(beat) => {}
+            () = this.made.notified() => false,
+            () = this.named.notified() => false,
+            () = seeds.changed() => true,
+            _ = beats.tick() => true,
+        };
+        if greets {
+            let known = members.iter().map(|member: &Member| member.address).chain([here]);
+            for address in seeds.next(&known.collect::<BTreeSet<_>>()) {
+                membership.greet(address);
+            }
         }
         for member in &members {
             this.meet(member);

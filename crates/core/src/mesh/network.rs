@@ -2,12 +2,16 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::io::Join;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::stream::{Sink, Source};
+
+/// How long the addresses of a host name are believed.
+pub(super) const LOOK_UP_AGAIN: Duration = Duration::from_mins(1);
 
 /// Both directions of a connection that was just made, and who is at its other end.
 pub(crate) struct Socket {

@@ -30,6 +30,8 @@ pub(super) const PORT: u16 = 9000;
 /// The node of this name lists the machine of that one, which speaks version 1.
 pub(super) const LENIENT: &str = "lenient";
 pub(super) const OLD: &str = "old";
+/// A host name that stands for what a simulation says.
+const MESH: &str = "mesh.example:9000";
 pub(super) const HEARTBEAT: Duration = Duration::from_millis(300);
 const TICK: Duration = Duration::from_millis(10);
 /// Longer than anything takes in simulated time.
@@ -41,7 +43,11 @@ const SEEDS_DEEP: u64 = 200;
 /// The network as one simulated machine sees it.
 struct Simulated {
     ip: IpAddr,
+    named: Named,
 }
+
+/// What [`MESH`] stands for.
+type Named = Arc<Mutex<Vec<SocketAddr>>>;
 
 impl Simulated {
     fn socket(stream: TcpStream, peer: SocketAddr) -> Socket {
@@ -61,6 +67,13 @@ impl Network for Simulated {
             }
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
         }
+    }
+
+    async fn lookup(&self, address: &str) -> io::Result<Vec<SocketAddr>> {
+        if address == MESH {
+            return Ok(self.named.lock().clone());
+        }
+        address.parse().map(|address| vec![address]).map_err(|_| io::ErrorKind::NotFound.into())
     }
 
     async fn connect(&self, addresses: &[SocketAddr]) -> io::Result<Socket> {
@@ -120,7 +133,7 @@ pub(super) struct Start {
 
 impl Start {
     /// A member that knows those at these addresses. Called on its machine.
-    fn begin(name: &str, ip: IpAddr, seeds: &[String]) -> Self {
+    fn begin(name: &str, ip: IpAddr, named: Named, seeds: &[String]) -> Self {
         let runtime = Runtime::new().unwrap();
         runtime.log().on_lines(Box::new(|| {}));
         let listed = (name == LENIENT).then(|| turmoil::lookup(OLD).to_string());
@@ -133,7 +146,7 @@ impl Start {
             v1_hosts: listed.into_iter().collect(),
             ..MeshOptions::default()
         };
-        let network = Box::new(Simulated { ip });
+        let network = Box::new(Simulated { ip, named });
         let node = Node::begin(runtime.shared().weak(), options, network, Handle::current(), None).unwrap();
         assert!(runtime.shared().attached.set(Arc::clone(&node) as _).is_ok());
         node.listen(&SocketAddr::new(ip, PORT).to_string()).unwrap();
@@ -171,26 +184,32 @@ impl Start {
 pub(super) struct World {
     pub(super) sim: turmoil::Sim<'static>,
     names: &'static [&'static str],
+    named: Named,
     /// All starts of each, the last of which lives.
     starts: Arc<Mutex<Vec<Vec<Start>>>>,
 }
 
 impl World {
-    fn new(seed: u64, names: &'static [&'static str], latency_max: Duration) -> Self {
+    /// The nodes join the first of them, or whatever [`MESH`] stands for.
+    fn new(seed: u64, names: &'static [&'static str], latency_max: Duration, joins: Joins) -> Self {
         let mut builder = turmoil::Builder::new();
         builder.rng_seed(seed).tick_duration(TICK).simulation_duration(PATIENCE * 10);
         builder.tcp_capacity(1 << 16).enable_random_order();
         builder.min_message_latency(Duration::from_millis(1)).max_message_latency(latency_max);
-        let mut world = Self { sim: builder.build(), names, starts: Arc::default() };
+        let (named, starts) = Default::default();
+        let mut world = Self { sim: builder.build(), names, named, starts };
         world.starts.lock().resize(names.len(), Vec::new());
         for (index, name) in names.iter().enumerate() {
-            let starts = Arc::clone(&world.starts);
+            let (starts, named) = (Arc::clone(&world.starts), Arc::clone(&world.named));
             world.sim.host(*name, move || {
-                let starts = Arc::clone(&starts);
+                let (starts, named) = (Arc::clone(&starts), Arc::clone(&named));
                 async move {
                     let ip = turmoil::lookup(names[index]);
-                    let first = format!("{}:{PORT}", turmoil::lookup(names[0]));
-                    let start = Start::begin(names[index], ip, &[first]);
+                    let seed = match joins {
+                        Joins::First => format!("{}:{PORT}", turmoil::lookup(names[0])),
+                        Joins::Name => MESH.to_owned(),
+                    };
+                    let start = Start::begin(names[index], ip, named, &[seed]);
                     starts.lock()[index].push(start);
                     std::future::pending().await
                 }
@@ -200,6 +219,11 @@ impl World {
             world.starts.lock().iter().all(|starts| !starts.is_empty())
         });
         world
+    }
+
+    /// Has the name of the mesh stand for these nodes.
+    pub(super) fn name(&self, nodes: &[&str]) {
+        *self.named.lock() = nodes.iter().map(|node| (self.sim.lookup(*node), PORT).into()).collect();
     }
 
     /// The last start of a node.
@@ -289,8 +313,37 @@ impl World {
     }
 }
 
-/// Plays a simulation by many seeds, on a thread that is one of the mesh.
+/// What the nodes of a simulation begin with.
+#[derive(Clone, Copy)]
+enum Joins {
+    First,
+    Name,
+}
+
+/// Plays a simulation of nodes that have met.
 pub(super) fn play(names: &'static [&'static str], latency_max: Duration, simulation: fn(&mut World)) {
+    play_all(names, latency_max, Joins::First, move |world| {
+        world.until_met(names);
+        simulation(world);
+    });
+}
+
+/// Plays a simulation of nodes that look for each other by a name.
+pub(super) fn play_by_name(
+    names: &'static [&'static str],
+    latency_max: Duration,
+    simulation: fn(&mut World),
+) {
+    play_all(names, latency_max, Joins::Name, simulation);
+}
+
+/// Plays a simulation by many seeds, on a thread that is one of the mesh.
+fn play_all(
+    names: &'static [&'static str],
+    latency_max: Duration,
+    joins: Joins,
+    simulation: impl Fn(&mut World) + Copy + Send + 'static,
+) {
     let seeds = match env::var("IRIS_SEED").ok().and_then(|seed| seed.parse().ok()) {
         Some(seed) => seed..seed + 1,
         None if env::var_os("IRIS_DEEP").is_some() => 0..SEEDS_DEEP,
@@ -298,8 +351,7 @@ pub(super) fn play(names: &'static [&'static str], latency_max: Duration, simula
     };
     for seed in seeds {
         let played = std::thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(move || {
-            let mut world = World::new(seed, names, latency_max);
-            world.until_met(names);
+            let mut world = World::new(seed, names, latency_max, joins);
             simulation(&mut world);
             let World { sim, starts, .. } = world;
             drop(sim);

@@ -10,8 +10,10 @@ use turmoil::net::{TcpListener, TcpStream};
 
 use super::frame::Frame;
 use super::hello::{Handshake, Hello, PREAMBLE, VERSIONS};
+use super::network::LOOK_UP_AGAIN;
 use super::options::HANDSHAKE_TIMEOUT;
-use super::simulation::{HEARTBEAT, LENIENT, OLD, PORT, Start, World, play};
+use super::seeds::LOOK_UP_SOON;
+use super::simulation::{HEARTBEAT, LENIENT, OLD, PORT, Start, World, play, play_by_name};
 use super::v1;
 use crate::error::ErrorKind;
 use crate::message::{Incoming, SystemKind};
@@ -143,6 +145,48 @@ fn a_global_name_has_one_owner_after_a_partition() {
         world.pass(HEARTBEAT * 20);
         assert!(proxies(world) && world.node("a").runtime.is_alive(owners[0]));
         assert_eq!(knows(world, "a"), Some(owners[0]));
+    });
+}
+
+#[test]
+fn members_find_each_other_by_a_name_of_many() {
+    play_by_name(&["a", "b", "c", "d"], QUICK, |world| {
+        // It stands for nobody at first.
+        world.pass(HEARTBEAT * 10);
+        assert!(["a", "b", "c", "d"].iter().all(|name| world.node(name).sees().is_empty()));
+        world.sim.client("away", std::future::pending());
+        world.name(&["away", "b", "c"]);
+        let took = world.until_met(&["a", "b", "c", "d"]);
+        assert!(took <= LOOK_UP_SOON + HEARTBEAT * 10, "it took {took:?}");
+        // Who comes back finds the others by what it stands for now.
+        world.name(&["d"]);
+        world.sim.crash("b");
+        world.until("b is gone", |world| world.node("d").sees() == ["a", "c"]);
+        world.sim.bounce("b");
+        world.until_met(&["a", "b", "c", "d"]);
+    });
+}
+
+#[test]
+fn a_name_of_members_is_looked_up_again() {
+    play_by_name(&["a", "b", "c", "d"], QUICK, |world| {
+        world.name(&["a"]);
+        for left in ["a", "b"] {
+            for right in ["c", "d"] {
+                world.sim.partition(left, right);
+            }
+        }
+        world.until_met(&["a", "b"]);
+        assert!(world.node("c").sees().is_empty() && world.node("d").sees().is_empty());
+        world.name(&["a", "d"]);
+        let took = world.until_met(&["c", "d"]);
+        assert!(took <= LOOK_UP_AGAIN + HEARTBEAT * 10, "it took {took:?}");
+        for left in ["a", "b"] {
+            for right in ["c", "d"] {
+                world.sim.repair(left, right);
+            }
+        }
+        world.until_met(&["a", "b", "c", "d"]);
     });
 }
 
