@@ -4,6 +4,7 @@
 //! counts and one repetition, and judges nothing. `benches/README.md` says what each figure measures.
 
 mod bare;
+mod echo;
 mod fairness;
 mod memory;
 mod mesh;
@@ -43,6 +44,9 @@ fn main() {
         && flag == pair::CHILD_FLAG
     {
         return pair::child(certificates.first().map(Path::new));
+    }
+    if arguments == [echo::CHILD_FLAG] {
+        return echo::child();
     }
     let scale =
         if arguments.iter().any(|argument| argument == "--quick") { Scale::QUICK } else { Scale::FULL };

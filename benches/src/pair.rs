@@ -90,15 +90,19 @@ pub(crate) fn one_way(pair: &Pair, count: usize) -> Instant {
     start
 }
 
-/// How long each of so many asks took, one after another, after a tenth of that; shortest first.
-pub(crate) fn asks(pair: &Pair, count: usize) -> Vec<Duration> {
-    let mut took = Vec::with_capacity(count);
-    for _ in 0..count + count / 10 {
+/// Asks once, and waits for the answer.
+pub(crate) fn ask(pair: &Pair) {
+    pair.ask(HOW_MANY);
+}
+
+/// How long each of so many took, one after another, after a tenth of that; shortest first.
+pub(crate) fn each(count: usize, mut once: impl FnMut()) -> Vec<Duration> {
+    let took = (0..count + count / 10).map(|_| {
         let start = Instant::now();
-        pair.ask(HOW_MANY);
-        took.push(start.elapsed());
-    }
-    let mut took = took.split_off(count / 10);
+        once();
+        start.elapsed()
+    });
+    let mut took: Vec<Duration> = took.skip(count / 10).collect();
     took.sort_unstable();
     took
 }

@@ -180,7 +180,7 @@ fn restarts(rounds: usize) -> Sample {
 /// W9b: asks of another process.
 fn remote_asks(count: usize) -> Sample {
     let pair = pair::Pair::begin(None);
-    let took = pair::asks(&pair, count);
+    let took = pair::each(count, || pair::ask(&pair));
     let sorted: Vec<u64> =
         took.iter().map(|one| u64::try_from(one.as_nanos()).expect("a short time")).collect();
     let rate = harness::measure::float(count) / took.iter().sum::<Duration>().as_secs_f64();
