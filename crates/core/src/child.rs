@@ -1,7 +1,7 @@
 //! Child: one entry of a supervisor's list, and the factories that make successors.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use crate::details::Signal;
 use crate::exit::Failure;
@@ -102,7 +102,7 @@ pub(crate) struct Child {
     pub(crate) status: Status,
     /// Restarts in a row, each soon after the other.
     pub(crate) attempts: u32,
-    pub(crate) restarted_at: Option<Instant>,
+    pub(crate) restarted_at: Option<Duration>,
     /// It is gone and counts as live until its successor is there, or none will be.
     pub(crate) hold: Option<Hold>,
 }

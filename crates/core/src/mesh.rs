@@ -35,6 +35,8 @@ mod seeds;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
+mod simulation_supervisors;
+#[cfg(test)]
 mod simulation_tests;
 mod stream;
 mod tell;

@@ -6,7 +6,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::behaviour::{Behaviour, Flow};
 use crate::child::{Child, Hold, Source, StartDone, Status};
@@ -47,7 +47,6 @@ pub(crate) struct Supervisor {
 struct State {
     children: Vec<Child>,
     intensity: Intensity,
-    begun: Instant,
 }
 
 /// The supervisor as an actor's behaviour.
@@ -78,7 +77,7 @@ impl Behaviour for Supervising {
 impl Supervisor {
     pub(crate) fn new(shared: WeakShared, options: SupervisorOptions, endures: bool) -> Self {
         let intensity = Intensity::new(options.intensity, options.period);
-        let state = State { children: Vec::new(), intensity, begun: Instant::now() };
+        let state = State { children: Vec::new(), intensity };
         Self { shared, pid: std::sync::OnceLock::new(), options, endures, state: Mutex::new(state) }
     }
 
@@ -217,7 +216,7 @@ impl Supervisor {
         place: usize,
         reason: &ExitReason,
     ) -> Flow {
-        if !state.count_restart() {
+        if !state.intensity.allow(shared.timing.now()) {
             return self.give_up(shared, state, place, reason);
         }
         let concerned = state.children[place].strategy.concerned(place, state.children.len());
@@ -318,7 +317,7 @@ impl Supervisor {
             },
         );
         tracing::warn!(kind = %failure.kind, message = %failure.message, "a factory failed");
-        if !state.count_restart() {
+        if !state.intensity.allow(shared.timing.now()) {
             return self.give_up(shared, state, place, &ExitReason::crash(failure));
         }
         state.children[place].status = Status::Down;
@@ -362,9 +361,9 @@ impl Supervisor {
                 return;
             }
             let (period, backoff) = (self.options.period, &self.options.backoff);
+            let now = shared.timing.now();
             for child in state.children.iter_mut().filter(|child| child.status == Status::Down) {
-                let now = Instant::now();
-                let soon = child.restarted_at.is_some_and(|at| now.duration_since(at) < period);
+                let soon = child.restarted_at.is_some_and(|at| now.saturating_sub(at) < period);
                 child.attempts = if soon { child.attempts + 1 } else { 0 };
                 child.restarted_at = Some(now);
                 child.status = Status::Starting;
@@ -434,12 +433,5 @@ impl Supervisor {
             shared.stop(pid, ExitReason::Killed);
         }
         self.start_what_is_down(&shared);
-    }
-}
-
-impl State {
-    /// Counts one more restart; false: it is one too many.
-    fn count_restart(&mut self) -> bool {
-        self.intensity.allow(self.begun.elapsed())
     }
 }

@@ -101,6 +101,11 @@ pub(crate) struct Timing {
 }
 
 impl Timing {
+    /// The time since the runtime began, by its own clock.
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.now()
+    }
+
     pub(crate) fn new(clock: Clock) -> Self {
         Self { timers: OnceLock::new(), clock, closed: AtomicBool::new(false) }
     }

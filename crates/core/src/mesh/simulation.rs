@@ -1,15 +1,16 @@
 //! Simulation: several nodes in one thread, in a simulated network and in its time, by seeds. What fails says its seed, by
 //! which it is played again: `IRIS_SEED=7 cargo test simulation`.
 //!
-//! Connections, heartbeats, members and global names run here as they are. Actors that need threads do not: what nodes tell each
-//! other is seen through observed actors, whose messages are there when the task that brings them has run. chitchat draws whom
-//! it tells by itself, so a seed gives the same network, and not the same gossip.
+//! Connections, heartbeats, members and global names run here as they are. What nodes tell each other is seen through observed
+//! actors, whose messages are there when the task that brings them has run. Supervisors have threads of their own, for which
+//! each step of the simulation waits, and the simulation's time. chitchat draws whom it tells by itself, so a seed gives the
+//! same network, and not the same gossip.
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, io};
 
 use async_trait::async_trait;
@@ -20,8 +21,9 @@ use turmoil::net::{TcpListener, TcpStream};
 use super::network::{Listening, Network, Socket};
 use super::node::{Node, THREAD_NAME};
 use super::options::MeshOptions;
+use crate::clock::{Clock, ManualClock};
 use crate::message::{Incoming, SystemKind};
-use crate::options::SpawnOptions;
+use crate::options::{RuntimeOptions, SpawnOptions};
 use crate::pid::Pid;
 use crate::runtime::Runtime;
 use crate::sync::Mutex;
@@ -129,12 +131,15 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for Inside<W> {
 pub(super) struct Start {
     pub(super) runtime: Runtime,
     pub(super) node: Arc<Node>,
+    /// Moves the runtime's clock.
+    hand: Arc<ManualClock>,
 }
 
 impl Start {
     /// A member that knows those at these addresses. Called on its machine.
     fn begin(name: &str, ip: IpAddr, named: Named, seeds: &[String]) -> Self {
-        let runtime = Runtime::new().unwrap();
+        let (clock, hand) = Clock::manual();
+        let runtime = Runtime::with_options(RuntimeOptions { clock, ..RuntimeOptions::default() }).unwrap();
         runtime.log().on_lines(Box::new(|| {}));
         let listed = (name == LENIENT).then(|| turmoil::lookup(OLD).to_string());
         let options = MeshOptions {
@@ -151,7 +156,7 @@ impl Start {
         assert!(runtime.shared().attached.set(Arc::clone(&node) as _).is_ok());
         node.listen(&SocketAddr::new(ip, PORT).to_string()).unwrap();
         node.join(seeds).unwrap();
-        Self { runtime, node }
+        Self { runtime, node, hand: Arc::new(hand) }
     }
 
     /// The nodes that it is connected with.
@@ -234,6 +239,16 @@ impl World {
 
     fn step(&mut self) {
         self.sim.step().unwrap();
+        let starts = self.starts.lock();
+        for Start { runtime, hand, .. } in starts.iter().filter_map(|starts| starts.last()) {
+            hand.advance(TICK);
+            // What actors do on their threads takes no simulated time.
+            let patience = Instant::now() + PATIENCE;
+            while !runtime.is_quiet() {
+                assert!(Instant::now() < patience, "actors are never done");
+                std::thread::yield_now();
+            }
+        }
     }
 
     /// Lets time pass until it is so, and says how much did.
@@ -256,6 +271,13 @@ impl World {
         while self.sim.elapsed() < until {
             self.step();
         }
+    }
+
+    /// Ends a node without a word and starts it again.
+    pub(super) fn start_again(&mut self, name: &str) {
+        let before = self.node(name).node.incarnation;
+        self.sim.bounce(name);
+        self.until("it has started again", |world| world.node(name).node.incarnation > before);
     }
 
     /// Waits until each of these is connected with each.

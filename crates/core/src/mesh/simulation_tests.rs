@@ -80,7 +80,7 @@ fn a_node_that_crashes_and_returns_is_another_start_of_itself() {
     play(&["a", "b", "c"], QUICK, |world| {
         world.actor("b", "mail");
         let (watcher, proxy) = world.watch("a", "b", "mail");
-        let (nodes, before) = (world.node("a").observed(), world.node("b").node.incarnation);
+        let nodes = world.node("a").observed();
         world.node("a").runtime.monitor_nodes(nodes).unwrap();
         assert_eq!(world.node("a").told(nodes).len(), 2);
         // Nothing of its end is heard.
@@ -90,8 +90,7 @@ fn a_node_that_crashes_and_returns_is_another_start_of_itself() {
         world.pass(HEARTBEAT);
         world.sim.repair("b", "a");
         world.sim.repair("b", "c");
-        world.sim.bounce("b");
-        world.until("b has started again", |world| world.node("b").node.incarnation > before);
+        world.start_again("b");
         world.until_met(&["a", "b", "c"]);
         assert!(world.is_down("a", watcher));
         world.actor("b", "mail");
@@ -122,7 +121,7 @@ fn a_global_name_has_one_owner_after_a_partition() {
         let owners: Vec<Pid> = ["a", "c"]
             .iter()
             .map(|name| {
-                let Start { runtime, node } = world.node(name);
+                let Start { runtime, node, .. } = world.node(name);
                 let owner = world.node(name).observed();
                 node.register_global(&runtime, "mail", owner).unwrap();
                 owner
