@@ -5,6 +5,7 @@
 //! must be told to the other node goes through [`crate::remote::Peer`]. docs/protocol.md describes the wire.
 
 mod allow;
+mod asks;
 mod calls;
 mod certificates;
 mod connection;
@@ -17,6 +18,8 @@ mod globals;
 mod gossip;
 mod held;
 mod hello;
+#[cfg(test)]
+mod limits_tests;
 mod listed;
 mod listener;
 mod liveness;

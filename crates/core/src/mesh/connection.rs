@@ -12,12 +12,14 @@ use crate::sync::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use super::allow::{self, names_for};
+use super::asks::Asks;
 use super::frame::Frame;
 use super::gossip::Heard;
 use super::held::Ledger;
 use super::hello::Hello;
+use super::liveness::believed;
 use super::obey::addressee;
-use super::options::{MeshOptions, PROXIES_MAX};
+use super::options::{MeshOptions, PeerLimits};
 use super::outbox::Outbox;
 use crate::cell::{Cell, flag};
 use crate::counters::Dropped;
@@ -98,9 +100,10 @@ pub(crate) struct Connection {
     pub(super) ledger: Arc<Ledger>,
     pub(super) payload_max: usize,
     pub(super) heartbeat: std::time::Duration,
-    pub(super) asks: Mutex<HashMap<u64, Reply>>,
+    pub(super) asks: Mutex<Asks>,
     pub(super) calls: Mutex<HashMap<u64, Call>>,
     proxies: Mutex<Proxies>,
+    pub(super) most: PeerLimits,
     watched: Mutex<HashMap<Pid, Watched>>,
     /// What the peer may reach; `None`: everything.
     pub(super) limits: Option<Limits>,
@@ -121,6 +124,17 @@ impl Connection {
         hello: Hello,
         hears: mpsc::Sender<Heard>,
     ) -> Arc<Self> {
+        Self::with_limits(shared, options, hello, hears, PeerLimits::default())
+    }
+
+    /// As [`Connection::new`], with other limits than all have.
+    pub(super) fn with_limits(
+        shared: WeakShared,
+        options: &MeshOptions,
+        hello: Hello,
+        hears: mpsc::Sender<Heard>,
+        most: PeerLimits,
+    ) -> Arc<Self> {
         let window = u64::from(hello.window).clamp(1, options.window as u64);
         let outbox = Outbox::new(window, hello.payload_max as usize);
         let ledger = Ledger::new(options.window as u64, Arc::clone(outbox.bell()));
@@ -135,9 +149,10 @@ impl Connection {
             ledger,
             payload_max: options.payload_max,
             heartbeat: options.heartbeat,
-            asks: Mutex::default(),
+            asks: Mutex::new(Asks::new(most.asks)),
             calls: Mutex::default(),
             proxies: Mutex::default(),
+            most,
             watched: Mutex::default(),
             limits,
             told_alive: Mutex::default(),
@@ -227,7 +242,7 @@ impl Connection {
     pub(crate) fn proxy(&self, target: Pid) -> Result<Pid> {
         let (proxy, is_new) = self.proxy_unwatched(target)?;
         if is_new {
-            let id = self.next_id();
+            let id = watch_id(target);
             self.calls.lock().insert(id, Call::Watch(target));
             self.outbox.signal(&Frame::Watch { id, target: target.get() });
         }
@@ -243,8 +258,8 @@ impl Connection {
         if let Some(proxy) = proxies.by_target.get(&target) {
             return Ok((*proxy, false));
         }
-        if proxies.by_target.len() >= PROXIES_MAX {
-            let message = format!("a node has at most {PROXIES_MAX} proxies of another's actors");
+        if proxies.by_target.len() >= self.most.proxies {
+            let message = format!("a node has at most {} proxies of another's actors", self.most.proxies);
             return Err(Error::new(ErrorKind::LimitReached, message));
         }
         let (Some(peer), Some(shared)) = (self.this.upgrade(), self.shared.upgrade()) else {
@@ -264,6 +279,8 @@ impl Connection {
     pub(super) fn end_proxy(&self, shared: &Arc<Shared>, target: Pid, reason: ExitReason) {
         let proxy = self.proxies.lock().by_target.remove(&target);
         if let Some(proxy) = proxy {
+            // A peer that tells the end before it answers leaves nothing behind.
+            self.calls.lock().remove(&watch_id(target));
             shared.end(proxy, reason);
         }
     }
@@ -273,7 +290,7 @@ impl Connection {
         let now = Instant::now();
         {
             let mut told = self.told_alive.lock();
-            if told.is_some_and(|told| now.duration_since(told) < self.hello.heartbeat / 2) {
+            if told.is_some_and(|told| now.duration_since(told) < believed(self.hello.heartbeat) / 2) {
                 return;
             }
             *told = Some(now);
@@ -355,7 +372,7 @@ impl Connection {
     // Asks
 
     pub(super) fn take_ask(&self, id: u64) -> Option<Reply> {
-        self.asks.lock().remove(&id)
+        self.asks.lock().take(id)
     }
 
     // The beginning and the end
@@ -390,8 +407,8 @@ impl Connection {
             count_lost(shared, unconfirmed, unwritten, &proxies);
         }
         let message = format!("the connection with node {:?} was lost: {end}", self.name());
-        let asks = std::mem::take(&mut *self.asks.lock());
-        for reply in asks.into_values() {
+        let asks = self.asks.lock().take_all();
+        for reply in asks {
             reply.refuse(Error::new(ErrorKind::NodeDown, message.clone()));
         }
         drop(std::mem::take(&mut *self.calls.lock()));
@@ -408,6 +425,11 @@ impl Connection {
         }
         shared.peer_down(self.name(), self.number, &end.to_string());
     }
+}
+
+/// The id of the question whether an actor lives: there is one at a time, and no counter comes so far.
+fn watch_id(target: Pid) -> u64 {
+    target.get() | 1 << 63
 }
 
 /// Counts what is known, or must be feared, to be lost.

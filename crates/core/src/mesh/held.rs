@@ -18,6 +18,10 @@ pub(crate) struct Ledger {
     returned: AtomicU64,
     received: AtomicU64,
     window: u64,
+    /// What all that came has cost; the reader's, as `seen`.
+    taken: AtomicU64,
+    /// What was given back when the reader looked last.
+    seen: AtomicU64,
     /// The peer should be told.
     due: AtomicBool,
     bell: Arc<Notify>,
@@ -25,14 +29,29 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     pub(crate) fn new(window: u64, bell: Arc<Notify>) -> Arc<Self> {
-        let (returned, received) = (AtomicU64::new(0), AtomicU64::new(0));
-        Arc::new(Self { returned, received, window, due: AtomicBool::new(false), bell })
+        let (returned, received, taken, seen) = Default::default();
+        Arc::new(Self { returned, received, window, taken, seen, due: AtomicBool::new(false), bell })
     }
 
     /// The reader: one more message came.
     pub(crate) fn count_received(&self) {
         // The reader alone writes it.
         self.received.store(self.received.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    /// The reader: a message of this length came, which its sender had to have credit for. False: it had none.
+    pub(crate) fn take(&self, length: usize) -> bool {
+        let before = self.taken.load(Ordering::Relaxed);
+        let taken = before + cost(length);
+        self.taken.store(taken, Ordering::Relaxed);
+        // Most often what was known is enough, and others' threads are left alone.
+        if taken - self.seen.load(Ordering::Relaxed) <= self.window {
+            return true;
+        }
+        let returned = self.returned.load(Ordering::Acquire);
+        self.seen.store(returned, Ordering::Relaxed);
+        // One that is larger than the window comes alone.
+        taken - returned <= self.window || before == returned
     }
 
     /// A payload that holds its sender's credit.

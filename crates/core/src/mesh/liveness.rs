@@ -13,9 +13,14 @@ pub(crate) const HEARTBEAT_MAX: Duration = Duration::from_mins(1);
 /// on a slow link would end its connection again and again. Less is none: who drips cannot be told from who is gone.
 pub(crate) const PART_HEARD: usize = 16 << 10;
 
+/// The heartbeat of a peer that announced this one.
+pub(crate) fn believed(announced: Duration) -> Duration {
+    announced.clamp(HEARTBEAT_MIN, HEARTBEAT_MAX)
+}
+
 /// How long a peer that announced this heartbeat may be silent.
 pub(crate) fn patience(announced: Duration) -> Duration {
-    announced.clamp(HEARTBEAT_MIN, HEARTBEAT_MAX) * BEATS
+    believed(announced) * BEATS
 }
 
 /// When a peer was heard last: by a whole frame, or by a part of a long one that is worth it.

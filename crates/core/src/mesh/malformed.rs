@@ -41,6 +41,9 @@ pub(crate) enum Malformed {
     /// The credit given back is more than was used, or less than before.
     #[error("credit that was never given")]
     Credit,
+    /// More is under way than this node said that it takes.
+    #[error("messages beyond the window of this node")]
+    Window,
     /// A frame in a place where it means nothing.
     #[error("a frame of kind {0:#04x} that does not belong here")]
     Misplaced(u8),

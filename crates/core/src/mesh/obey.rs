@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::connection::{Call, Connection, End};
 use super::frame::Frame;
-use super::options::ASKS_MAX;
+use super::malformed::Malformed;
 use crate::asking::AskOptions;
 use crate::cell::{Cell, flag};
 use crate::counters::Dropped;
@@ -26,7 +26,7 @@ impl Connection {
         match frame {
             Frame::Send { target, payload } => {
                 self.ledger.count_received();
-                let payload = self.ledger.hold(payload);
+                let payload = self.hold(payload)?;
                 self.deliver(shared, target, payload);
                 Ok(())
             }
@@ -34,15 +34,24 @@ impl Connection {
         }
     }
 
+    /// Holds what came, and the credit of its sender, who must have had it.
+    #[inline]
+    fn hold(&self, payload: &[u8]) -> Result<Payload, End> {
+        if !self.ledger.take(payload.len()) {
+            return Err(Malformed::Window.into());
+        }
+        Ok(self.ledger.hold(payload))
+    }
+
     fn obey_rarer(&self, shared: &Arc<Shared>, frame: Frame<'_>) -> Result<(), End> {
         match frame {
             Frame::Ask { id, target, timeout_ms, payload } => {
                 self.ledger.count_received();
-                let payload = self.ledger.hold(payload);
+                let payload = self.hold(payload)?;
                 self.answer(shared, id, target, timeout_ms, payload);
             }
             Frame::Reply { id, payload } => {
-                let payload = self.ledger.hold(payload);
+                let payload = self.hold(payload)?;
                 if let Some(reply) = self.take_ask(id) {
                     reply.send(payload);
                 }
@@ -139,8 +148,8 @@ impl Connection {
     fn answer(&self, shared: &Arc<Shared>, id: u64, target: u64, timeout_ms: u32, payload: Payload) {
         let refused = match self.addressee(shared, target) {
             None => Some(Error::no_process(target)),
-            Some(_) if self.answering.load(Ordering::Relaxed) >= ASKS_MAX => {
-                let message = format!("a node answers at most {ASKS_MAX} asks of another at once");
+            Some(_) if self.answering.load(Ordering::Relaxed) >= self.most.asks => {
+                let message = format!("a node answers at most {} asks of another at once", self.most.asks);
                 Some(Error::new(ErrorKind::LimitReached, message))
             }
             Some((pid, _)) => {

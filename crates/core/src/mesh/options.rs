@@ -20,6 +20,19 @@ pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const PROXIES_MAX: usize = 1 << 20;
 /// Most asks of one node that are not answered yet, in each direction.
 pub(crate) const ASKS_MAX: usize = 1 << 20;
+/// How many things one peer may have of this node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PeerLimits {
+    pub(crate) proxies: usize,
+    pub(crate) asks: usize,
+}
+
+impl Default for PeerLimits {
+    fn default() -> Self {
+        Self { proxies: PROXIES_MAX, asks: ASKS_MAX }
+    }
+}
+
 /// Bytes of messages that wait for one address while it is being dialled.
 pub(crate) const DIAL_QUEUE_MAX: usize = 1 << 20;
 /// How long a closing node takes to tell the others, and a connection to be written out.

@@ -2,7 +2,6 @@
 
 use super::connection::Connection;
 use super::frame::Frame;
-use super::options::ASKS_MAX;
 use super::outbox::Refused;
 use crate::message::{Message, Reply};
 use crate::pid::Pid;
@@ -53,15 +52,15 @@ impl Connection {
             .map_or(0, |timeout| u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1));
         let id = self.next_id();
         let refused = {
-            let mut asks = self.asks.lock();
-            if asks.len() >= ASKS_MAX {
-                let payload = message.into_payload();
-                return Err((Refusal::Full, Message::with_extra(payload, Some(reply), None)));
-            }
-            asks.insert(id, reply);
+            let kept = self.asks.lock().insert(id, reply);
             // Where others are under way already it goes with theirs: one write for many.
-            let is_alone = asks.len() == 1;
-            drop(asks);
+            let is_alone = match kept {
+                Ok(is_alone) => is_alone,
+                Err(reply) => {
+                    let payload = message.into_payload();
+                    return Err((Refusal::Full, Message::with_extra(payload, Some(reply), None)));
+                }
+            };
             let payload = message.payload().as_slice();
             let frame = Frame::Ask { id, target: target.get(), timeout_ms, payload };
             if is_alone {
