@@ -18,6 +18,40 @@ def texts(error: BaseException) -> tuple[str, str]:
     return message, trace
 
 
+def is_from_signal(error: BaseException) -> bool:
+    """Say whether a signal handler of the program raised it, on the main thread in the midst of an actor's handler."""
+    import signal
+    import threading
+
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    codes = {_code(handler) for handler in handlers} - {None}
+    trace, raised = error.__traceback__, None
+    while trace is not None:
+        if trace.tb_frame.f_code in codes:
+            return True
+        raised, trace = trace, trace.tb_next
+    if type(error) is not KeyboardInterrupt or all(it is not signal.default_int_handler for it in handlers):
+        return False
+    # Python's own handler of Ctrl-C leaves no frame: what no `raise` of the actor's handler raised is its.
+    import opcode
+
+    return raised is None or raised.tb_frame.f_code.co_code[raised.tb_lasti] != opcode.opmap["RAISE_VARARGS"]
+
+
+def _code(handler: object) -> object:
+    """Give the code object of a signal handler, where it has one."""
+    import functools
+
+    while isinstance(handler, functools.partial):
+        handler = handler.func
+    handler = getattr(handler, "__func__", handler)
+    if callable(handler) and not hasattr(handler, "__code__"):
+        handler = type(handler).__call__
+    return getattr(handler, "__code__", None)
+
+
 def report(pid: int | None, error: BaseException) -> None:
     """Tell the `iris` logger of an actor that crashed, or, without a pid, of a factory that failed."""
     import logging

@@ -1,7 +1,6 @@
 //! Crash: an exception that ends an actor, as the core's failure and as a record of the `iris` logger.
 
 use iris_core::{ExitReason, Failure, Pid};
-use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::intern;
 use pyo3::prelude::*;
 
@@ -10,10 +9,8 @@ use crate::{errors, help, interpreter};
 /// The exit reason of an actor whose code raised, after it was logged.
 #[cold]
 pub(crate) fn reason(py: Python<'_>, pid: Pid, error: &PyErr) -> ExitReason {
-    if error.is_instance_of::<PyKeyboardInterrupt>(py) {
-        help::note_interrupt();
-    }
     let failure = failure(py, error);
+    help::note(py, error);
     report(py, pid, error);
     ExitReason::crash(failure)
 }

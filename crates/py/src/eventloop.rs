@@ -280,13 +280,14 @@ impl LoopLane {
         }
     }
 
-    fn drain(self: &Arc<Self>, py: Python<'_>) {
+    fn drain(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
         self.thread.store(interpreter::thread_ident(), Ordering::Relaxed);
         let outermost = !self.draining.swap(true, Ordering::Relaxed);
-        self.drain_for(py, Instant::now() + SLICE);
+        let drained = help::as_guest(py, || self.drain_for(py, Instant::now() + SLICE));
         if outermost {
             self.draining.store(false, Ordering::Relaxed);
         }
+        drained
     }
 
     fn drain_for(self: &Arc<Self>, py: Python<'_>, deadline: Instant) {
@@ -331,18 +332,19 @@ impl LoopLane {
 
     /// Runs ready actors on the loop's thread while it is blocked; false: none was ready, and the next one that is
     /// unparks the helper. Answers stay for the loop, which resumes tasks.
-    pub(crate) fn drain_blocked(self: &Arc<Self>, py: Python<'_>, deadline: Instant) -> bool {
-        let Some(hosted) = self.hosted.get() else { return false };
+    pub(crate) fn drain_blocked(self: &Arc<Self>, py: Python<'_>, deadline: Instant) -> PyResult<bool> {
+        let Some(hosted) = self.hosted.get() else { return Ok(false) };
         if !hosted.has_work() {
             // The thread may be blocked within a drain of this lane, which is awake then: who makes an actor ready would
             // wake nobody.
-            return !hosted.try_sleep();
+            return Ok(!hosted.try_sleep());
         }
-        let drained = help::in_empty_context(py, || hosted.drain(deadline)).unwrap_or(Drained::More);
-        if drained == Drained::More || !hosted.try_sleep() {
+        let run = help::as_guest(py, || help::in_empty_context(py, || hosted.drain(deadline)));
+        let is_empty = matches!(run, Ok(Ok(Drained::Empty)));
+        if !is_empty || !hosted.try_sleep() {
             self.drain_soon(py);
         }
-        true
+        run.map(|_| true)
     }
 
     /// Has wakes unpark the loop's thread, too, while it is blocked.
@@ -429,11 +431,11 @@ impl Reader {
 
 #[pymethods]
 impl Reader {
-    fn __call__(&self, py: Python<'_>) {
+    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         if let Some(waker) = self.lane.waker.get() {
             waker.clear();
         }
-        self.lane.drain(py);
+        self.lane.drain(py)
     }
 }
 
@@ -453,11 +455,10 @@ struct Soon {
 
 #[pymethods]
 impl Soon {
-    fn __call__(&self, py: Python<'_>) {
-        if let Some(lane) = self.lane.upgrade() {
-            lane.soon_scheduled.store(false, Ordering::Release);
-            lane.drain(py);
-        }
+    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(lane) = self.lane.upgrade() else { return Ok(()) };
+        lane.soon_scheduled.store(false, Ordering::Release);
+        lane.drain(py)
     }
 }
 

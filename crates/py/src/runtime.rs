@@ -310,8 +310,8 @@ pub(crate) fn refused_send(
             return Ok(false);
         }
         let event_loop = shared.loops.of_this_thread(py);
-        let helped = event_loop.is_some_and(|lane| lane.drain_blocked(py, std::time::Instant::now() + SLICE));
-        if !helped {
+        let until = std::time::Instant::now() + SLICE;
+        if !event_loop.map_or(Ok(false), |lane| lane.drain_blocked(py, until))? {
             interpreter::detached(py, || core.wait_for_room(pid, ROOM_WAIT));
             py.check_signals()?;
         }

@@ -66,10 +66,10 @@ pub(crate) fn wait(
             if let Some(event_loop) = &event_loop {
                 event_loop.lie_down(Some(Arc::clone(parker)));
             }
-            if !event_loop
+            let helped = event_loop
                 .as_ref()
-                .is_some_and(|event_loop| event_loop.drain_blocked(py, Instant::now() + SLICE))
-            {
+                .map_or(Ok(false), |event_loop| event_loop.drain_blocked(py, Instant::now() + SLICE));
+            if matches!(helped, Ok(false)) {
                 let until = [deadline, next_look_for_signals()].into_iter().flatten().min();
                 interpreter::detached_through(py, &shared.gate, || {
                     if !spin(&ready) {
@@ -80,6 +80,7 @@ pub(crate) fn wait(
             if let Some(event_loop) = &event_loop {
                 event_loop.lie_down(None);
             }
+            helped?;
             if ready() {
                 return Ok(true);
             }
