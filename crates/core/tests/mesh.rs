@@ -9,29 +9,12 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use common::nodes::{HERE, dropped, echo, listening, named, quick};
 use common::{DEADLINE, collector, counter, fragile, notice, observe, runtime, wait_until};
 use iris_core::{
-    AskOptions, Bounds, Context, ErrorKind, ExitReason, Factory, Failure, Flow, Incoming, MeshOptions,
-    Message, Overflow, Payload, Pid, Refusal, Runtime, SpawnOptions, StartDone, Strategy, SystemKind,
-    SystemMessage,
+    AskOptions, Bounds, ErrorKind, ExitReason, Factory, Failure, Incoming, MeshOptions, Overflow, Payload,
+    Pid, Refusal, Runtime, SpawnOptions, StartDone, Strategy, SystemKind, SystemMessage,
 };
-
-const HERE: &str = "127.0.0.1:0";
-
-fn named(name: &str) -> SpawnOptions {
-    SpawnOptions { name: Some(name.to_owned()), ..SpawnOptions::default() }
-}
-
-/// A node that listens, and its address.
-fn node() -> (Runtime, String) {
-    let runtime = runtime();
-    let address = runtime.listen(HERE, None).unwrap().to_string();
-    (runtime, address)
-}
-
-fn quick() -> MeshOptions {
-    MeshOptions { heartbeat: Duration::from_millis(100), ..MeshOptions::default() }
-}
 
 fn exit_of(runtime: &Runtime, pid: Pid) -> mpsc::Receiver<ExitReason> {
     let (tell, told) = mpsc::channel();
@@ -53,10 +36,6 @@ fn ends(runtime: &Runtime, pid: Pid, count: usize) -> Vec<SystemMessage> {
         seen.retain(|notice| notice.kind != SystemKind::Pong);
     }
     seen
-}
-
-fn dropped(runtime: &Runtime, reason: &str) -> u64 {
-    runtime.dead_letters().into_iter().find(|(name, _)| *name == reason).unwrap().1
 }
 
 /// Plays a node that is dialled and is silent from then on: bytes from docs/protocol.md.
@@ -111,16 +90,9 @@ impl Factory for Finds {
     }
 }
 
-fn echo(_: &Context<'_>, mut message: Message) -> Flow {
-    if let Some(reply) = message.take_reply() {
-        reply.send(message.into_payload());
-    }
-    Flow::Continue
-}
-
 #[test]
 fn remote_messages_keep_their_order() {
-    let (there, address) = node();
+    let (there, address) = listening(MeshOptions::default());
     let here = runtime();
     let (behaviour, heard) = collector();
     let target = there.spawn(behaviour, named("mail")).unwrap();
@@ -151,7 +123,7 @@ fn remote_messages_keep_their_order() {
 
 #[test]
 fn remote_pid_is_reached() {
-    let (there, address) = node();
+    let (there, address) = listening(MeshOptions::default());
     let here = runtime();
     let (behaviour, heard) = collector();
     let target = there.spawn(behaviour, SpawnOptions::default()).unwrap();
@@ -167,7 +139,7 @@ fn remote_pid_is_reached() {
 
 #[test]
 fn remote_asks_are_answered() {
-    let (there, address) = node();
+    let (there, address) = listening(MeshOptions::default());
     let here = runtime();
     there.spawn(echo, named("echo")).unwrap();
     let silent = common::Gate::default();
@@ -201,7 +173,7 @@ fn remote_asks_are_answered() {
 
 #[test]
 fn remote_ends_are_told() {
-    let (there, address) = node();
+    let (there, address) = listening(MeshOptions::default());
     let here = runtime();
     let (behaviour, _heard) = fragile();
     there.spawn(behaviour, named("fragile")).unwrap();
@@ -230,7 +202,7 @@ fn remote_ends_are_told() {
 
 #[test]
 fn a_link_is_told_on_both_nodes_and_taken_back_on_both() {
-    let (there, address) = node();
+    let (there, address) = listening(MeshOptions::default());
     let here = runtime();
     let seen_there = there.spawn_observed(named("observer")).unwrap();
     let proxy = here.resolve_remote(&address, "observer").unwrap().unwrap();
@@ -259,7 +231,7 @@ fn a_link_is_told_on_both_nodes_and_taken_back_on_both() {
 #[test]
 fn the_reason_of_an_end_right_after_a_link_is_told() {
     const LINKS: usize = 200;
-    let (there, address) = node();
+    let (there, address) = listening(MeshOptions::default());
     let here = runtime();
     let seen_there = there.spawn_observed(named("observer")).unwrap();
     let proxy = here.resolve_remote(&address, "observer").unwrap().unwrap();
@@ -277,7 +249,7 @@ fn the_reason_of_an_end_right_after_a_link_is_told() {
 
 #[test]
 fn remote_actor_is_stopped() {
-    let (there, address) = node();
+    let (there, address) = listening(MeshOptions::default());
     let here = runtime();
     let (behaviour, _handled) = counter();
     let target = there.spawn(behaviour, named("worker")).unwrap();
@@ -290,7 +262,7 @@ fn remote_actor_is_stopped() {
 
 #[test]
 fn the_runtimes_own_actors_are_not_to_be_reached() {
-    let (there, address) = node();
+    let (there, address) = listening(MeshOptions::default());
     let here = runtime();
     let root = there.root_supervisor().unwrap();
     here.send_remote(&address, root, b"no".into()).unwrap();
@@ -304,7 +276,7 @@ fn the_runtimes_own_actors_are_not_to_be_reached() {
 
 #[test]
 fn what_a_full_or_ended_actor_does_not_take_is_a_dead_letter() {
-    let (there, address) = node();
+    let (there, address) = listening(MeshOptions::default());
     let here = runtime();
     let gate = common::Gate::default();
     let (waits, heard) = common::gated_collector(&gate);
@@ -329,7 +301,7 @@ fn what_a_full_or_ended_actor_does_not_take_is_a_dead_letter() {
 
 #[test]
 fn lost_node_ends_its_proxies() {
-    let (there, address) = node();
+    let (there, address) = listening(MeshOptions::default());
     let here = runtime();
     there.spawn(echo, named("echo")).unwrap();
     let proxy = here.resolve_remote(&address, "echo").unwrap().unwrap();
@@ -350,7 +322,7 @@ fn lost_node_ends_its_proxies() {
 
 #[test]
 fn asks_fail_when_their_node_is_gone() {
-    let (there, address) = node();
+    let (there, address) = listening(MeshOptions::default());
     let here = runtime();
     let gate = common::Gate::default();
     let (waits, _heard) = common::gated_collector(&gate);
@@ -370,7 +342,7 @@ fn asks_fail_when_their_node_is_gone() {
 
 #[test]
 fn factory_finds_a_returned_node() {
-    let (there, address) = node();
+    let (there, address) = listening(MeshOptions::default());
     let here = runtime();
     let (behaviour, _heard) = collector();
     there.spawn(behaviour, named("service")).unwrap();
@@ -394,7 +366,7 @@ fn factory_finds_a_returned_node() {
 
 #[test]
 fn slow_node_slows_its_senders() {
-    let (there, address) = node();
+    let (there, address) = listening(MeshOptions::default());
     let here = runtime();
     let options = MeshOptions { window: 1 << 21, ..MeshOptions::default() };
     here.start_mesh(options.clone()).unwrap();
@@ -444,8 +416,7 @@ fn a_silent_node_is_gone_within_three_heartbeats() {
 
 #[test]
 fn observed_actors_hear_the_heartbeats_of_what_they_monitor() {
-    let there = runtime();
-    let address = there.listen(HERE, Some(quick())).unwrap().to_string();
+    let (there, address) = listening(quick());
     let here = runtime();
     here.start_mesh(quick()).unwrap();
     there.spawn(echo, named("echo")).unwrap();

@@ -10,11 +10,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use common::nodes::{HERE, certified, echo, named, rule};
 use common::{DEADLINE, eventually, observe, runtime, wait_until};
-use iris_core::{
-    Allow, Certificates, Context, ErrorKind, ExitReason, Flow, MeshOptions, Message, Pid, Runtime,
-    SpawnOptions, SystemKind, dev_certs,
-};
+use iris_core::{ErrorKind, ExitReason, MeshOptions, Pid, Runtime, SpawnOptions, SystemKind, dev_certs};
 
 /// Its actor `mail` has this pid, and `small` one that no actor of ours can have.
 const MAIL: u64 = 1 << 40 | 7;
@@ -126,7 +124,7 @@ fn caller() -> Runtime {
 
 #[test]
 fn a_node_of_version_1_is_found_told_and_looked_after() {
-    let old = Old::start("127.0.0.1:0", Manner::Kind);
+    let old = Old::start(HERE, Manner::Kind);
     let (here, address) = (caller(), old.address.to_string());
     assert!(here.is_node_up(&address));
     let mail = here.resolve_remote(&address, "mail").unwrap().unwrap();
@@ -155,7 +153,7 @@ fn a_node_of_version_1_is_found_told_and_looked_after() {
 
 #[test]
 fn its_end_ends_its_proxies_and_it_is_found_when_it_returns() {
-    let old = Old::start("127.0.0.1:0", Manner::Kind);
+    let old = Old::start(HERE, Manner::Kind);
     let (here, address) = (caller(), old.address.to_string());
     let mail = here.resolve_remote(&address, "mail").unwrap().unwrap();
     let watcher = here.spawn_observed(SpawnOptions::default()).unwrap();
@@ -183,7 +181,7 @@ fn its_end_ends_its_proxies_and_it_is_found_when_it_returns() {
 #[test]
 fn one_that_falls_silent_or_speaks_otherwise_is_down() {
     for manner in [Manner::Falls(3), Manner::Lies] {
-        let old = Old::start("127.0.0.1:0", manner);
+        let old = Old::start(HERE, manner);
         let (here, address) = (caller(), old.address.to_string());
         let listener = here.spawn_observed(SpawnOptions::default()).unwrap();
         here.monitor_nodes(listener).unwrap();
@@ -196,7 +194,7 @@ fn one_that_falls_silent_or_speaks_otherwise_is_down() {
 
 /// Lets the first connections go without a word, and leads the others to a listener.
 fn faulty(target: SocketAddr, let_go: usize) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind(HERE).unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for (number, stream) in listener.incoming().enumerate() {
@@ -219,19 +217,11 @@ fn faulty(target: SocketAddr, let_go: usize) -> SocketAddr {
     address
 }
 
-fn echo(_: &Context<'_>, mut message: Message) -> Flow {
-    if let Some(reply) = message.take_reply() {
-        reply.send(message.into_payload());
-    }
-    Flow::Continue
-}
-
 #[test]
 fn a_later_node_is_never_taken_for_an_old_one() {
     let there = runtime();
-    let target = there.listen("127.0.0.1:0", None).unwrap();
-    let name = SpawnOptions { name: Some("mail".into()), ..SpawnOptions::default() };
-    there.spawn(echo, name).unwrap();
+    let target = there.listen(HERE, None).unwrap();
+    there.spawn(echo, named("mail")).unwrap();
     let (here, address) = (caller(), faulty(target, 1).to_string());
     assert_eq!(here.resolve_remote(&address, "mail").unwrap_err().kind(), ErrorKind::NodeDown);
     let mail = here.resolve_remote(&address, "mail").unwrap().unwrap();
@@ -242,7 +232,7 @@ fn a_later_node_is_never_taken_for_an_old_one() {
 #[test]
 fn version_1_is_not_spoken_to_strangers_or_under_rules() {
     // A stranger that answers whatever comes.
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind(HERE).unwrap();
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
@@ -254,9 +244,9 @@ fn version_1_is_not_spoken_to_strangers_or_under_rules() {
     let here = caller();
     assert_eq!(here.resolve_remote(&address, "mail").unwrap_err().kind(), ErrorKind::NodeDown);
     // With rules, a peer is who its name says, and an old node has none.
-    let old = Old::start("127.0.0.1:0", Manner::Kind);
+    let old = Old::start(HERE, Manner::Kind);
     let ruled = runtime();
-    let allow = Some(vec![Allow { peer: "*".into(), name: "*".into() }]);
+    let allow = Some(vec![rule("*", "*")]);
     ruled.start_mesh(MeshOptions { allow, ..MeshOptions::default() }).unwrap();
     assert!(!ruled.is_node_up(&old.address.to_string()));
     assert_eq!(old.connections.lock().unwrap().len(), 1);
@@ -267,13 +257,11 @@ fn a_listed_node_of_version_1_is_found_beside_certificates_and_rules() {
     let directory = tempfile::tempdir().unwrap();
     dev_certs(directory.path(), &["new", "later"]).unwrap();
     let options = |name: &str| MeshOptions {
-        name: Some(name.into()),
-        certificates: Some(Certificates::in_directory(directory.path(), name).unwrap()),
         allow: Some(Vec::new()),
         v1_hosts: vec!["127.0.0.1".into()],
-        ..MeshOptions::default()
+        ..certified(directory.path(), name)
     };
-    let old = Old::start("127.0.0.1:0", Manner::Kind);
+    let old = Old::start(HERE, Manner::Kind);
     let here = runtime();
     here.start_mesh(options("new")).unwrap();
     let mail = here.resolve_remote(&old.address.to_string(), "mail").unwrap().unwrap();
@@ -281,7 +269,7 @@ fn a_listed_node_of_version_1_is_found_beside_certificates_and_rules() {
     assert_eq!(old.heard.recv_timeout(DEADLINE).unwrap(), (MAIL, b"hello".to_vec()));
     // A node of version 2 at that host is who its certificate says, or nobody.
     let there = runtime();
-    let target = there.listen("127.0.0.1:0", Some(options("later"))).unwrap();
+    let target = there.listen(HERE, Some(options("later"))).unwrap();
     let address = faulty(target, 1).to_string();
     assert!(!here.is_node_up(&address));
     assert!(here.is_node_up(&address));

@@ -9,12 +9,10 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
+use common::nodes::{HERE, dropped, listening, named, quick};
 use common::{DEADLINE, collector, observe, runtime, wait_until};
-use iris_core::{MeshOptions, Overflow, Runtime, SpawnOptions};
-
-const HERE: &str = "127.0.0.1:0";
+use iris_core::{MeshOptions, Overflow, SpawnOptions};
 
 /// What stands between two nodes: connections to its address go on to another.
 struct Network {
@@ -84,23 +82,10 @@ impl Faults {
     }
 }
 
-fn named(name: &str) -> SpawnOptions {
-    SpawnOptions { name: Some(name.to_owned()), ..SpawnOptions::default() }
-}
-
-fn quick() -> MeshOptions {
-    MeshOptions { heartbeat: Duration::from_millis(100), ..MeshOptions::default() }
-}
-
-fn lost(runtime: &Runtime) -> u64 {
-    runtime.dead_letters().into_iter().find(|(reason, _)| *reason == "NodeDown").unwrap().1
-}
-
 #[test]
 fn frames_arrive_whole_however_they_are_chopped() {
     for piece in [1, 7, 4096] {
-        let there = runtime();
-        let address = there.listen(HERE, None).unwrap().to_string();
+        let (there, address) = listening(MeshOptions::default());
         let network = Network::before(&address, piece);
         let (behaviour, heard) = collector();
         there.spawn(behaviour, named("actor")).unwrap();
@@ -118,8 +103,7 @@ fn frames_arrive_whole_however_they_are_chopped() {
 #[test]
 fn what_a_cut_connection_loses_is_told_and_nothing_is_doubled() {
     const MESSAGES: u64 = 20_000;
-    let there = runtime();
-    let address = there.listen(HERE, None).unwrap().to_string();
+    let (there, address) = listening(MeshOptions::default());
     let network = Network::before(&address, 4096);
     let (behaviour, heard) = collector();
     there.spawn(behaviour, named("actor")).unwrap();
@@ -127,7 +111,7 @@ fn what_a_cut_connection_loses_is_told_and_nothing_is_doubled() {
     for _ in 0..3 {
         let proxy = here.resolve_remote(&network.address, "actor").unwrap().unwrap();
         here.set_overflow(proxy, Overflow::Block).unwrap();
-        let before = lost(&here);
+        let before = dropped(&here, "NodeDown");
         network.faults.passes.store(200_000, Ordering::SeqCst);
         let taken =
             (0..MESSAGES).take_while(|number| here.send(proxy, number.to_be_bytes().to_vec().into()).is_ok());
@@ -140,14 +124,16 @@ fn what_a_cut_connection_loses_is_told_and_nothing_is_doubled() {
             heard.try_iter().map(|bytes| u64::from_be_bytes(bytes.try_into().unwrap())).collect();
         let arrived = got.len() as u64;
         assert!(got.into_iter().eq(0..arrived), "a beginning, in order, and each once");
-        assert!(arrived < taken && arrived + lost(&here) - before >= taken, "{arrived} of {taken} arrived");
+        assert!(
+            arrived < taken && arrived + dropped(&here, "NodeDown") - before >= taken,
+            "{arrived} of {taken} arrived"
+        );
     }
 }
 
 #[test]
 fn a_silent_network_ends_the_connection_on_both_sides() {
-    let there = runtime();
-    let address = there.listen(HERE, Some(quick())).unwrap().to_string();
+    let (there, address) = listening(quick());
     let network = Network::before(&address, 4096);
     let watched = there.spawn_observed(named("actor")).unwrap();
     let here = runtime();

@@ -7,37 +7,15 @@ mod common;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use common::nodes::{HERE, echo, join, joining, listening};
 use common::{DEADLINE, runtime, wait_until};
-use iris_core::{Context, ErrorKind, ExitReason, Flow, MeshOptions, Message, Pid, Runtime, SpawnOptions};
-
-const HERE: &str = "127.0.0.1:0";
-
-fn options(name: &str) -> MeshOptions {
-    MeshOptions {
-        name: Some(name.to_owned()),
-        heartbeat: Duration::from_millis(300),
-        ..MeshOptions::default()
-    }
-}
+use iris_core::{ErrorKind, ExitReason, Pid, Runtime, SpawnOptions};
 
 /// A node that has joined those at some addresses, and its own.
 fn member(name: &str, addresses: &[&str]) -> (Runtime, String) {
-    let runtime = runtime();
-    let address = runtime.listen(HERE, Some(options(name))).unwrap().to_string();
+    let (runtime, address) = listening(joining(name));
     join(&runtime, addresses);
     (runtime, address)
-}
-
-fn join(runtime: &Runtime, addresses: &[&str]) {
-    let addresses: Vec<String> = addresses.iter().map(|address| (*address).to_owned()).collect();
-    runtime.join_mesh(&addresses).unwrap();
-}
-
-fn echo(_: &Context<'_>, mut message: Message) -> Flow {
-    if let Some(reply) = message.take_reply() {
-        reply.send(message.into_payload());
-    }
-    Flow::Continue
 }
 
 fn spawn(runtime: &Runtime) -> Pid {
@@ -117,7 +95,7 @@ fn of_two_owners_that_meet_the_older_keeps_the_name() {
     let hook = move |_, reason: &ExitReason| drop(tell.send(reason.clone()));
     b.on_exit(younger, Box::new(hook));
     let between = runtime();
-    wait_until("the address is free", || between.listen(&address, Some(options("between"))).is_ok());
+    wait_until("the address is free", || between.listen(&address, Some(joining("between"))).is_ok());
     join(&between, &[]);
     assert_eq!(told.recv_timeout(DEADLINE).unwrap(), ExitReason::NameConflict);
     reaches(&b, "mail");
@@ -145,7 +123,7 @@ fn what_a_global_name_needs_is_checked() {
     let alone = runtime();
     let pid = spawn(&alone);
     assert_eq!(alone.register_global("mail", pid).unwrap_err().kind(), ErrorKind::InvalidArgument);
-    let address = alone.listen(HERE, Some(options("alone"))).unwrap().to_string();
+    let address = alone.listen(HERE, Some(joining("alone"))).unwrap().to_string();
     assert_eq!(alone.register_global("mail", pid).unwrap_err().kind(), ErrorKind::InvalidArgument);
     join(&alone, &[]);
     alone.register("mine", pid).unwrap();

@@ -10,17 +10,13 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use common::nodes::{HERE, certified, listening, named, refused};
 use common::{DEADLINE, counter, runtime, wait_until};
 use iris_core::{Certificates, Error, ErrorKind, MeshOptions, Runtime, SpawnOptions, dev_certs};
 use proptest::prelude::*;
 use rcgen::{CertificateParams, Issuer, KeyPair, date_time_ymd};
 
-const HERE: &str = "127.0.0.1:0";
 const PREAMBLE: &[u8] = b"\x89IRIS\r\n\x02";
-
-fn refused(runtime: &Runtime) -> u64 {
-    runtime.mesh_info().unwrap().refused
-}
 
 /// A node with an actor, another that speaks with it, and the address.
 struct Pair {
@@ -31,12 +27,8 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
-        let (there, here) = (runtime(), runtime());
-        let address = there.listen(HERE, None).unwrap().to_string();
-        let (behaviour, _) = counter();
-        let options = SpawnOptions { name: Some("actor".to_owned()), ..SpawnOptions::default() };
-        there.spawn(behaviour, options).unwrap();
-        Self { there, here, address }
+        let (there, address) = serving(MeshOptions::default());
+        Self { there, here: runtime(), address }
     }
 
     fn client(&self) -> TcpStream {
@@ -166,17 +158,13 @@ fn a_thousand_silent_clients_keep_nobody_out() {
 
 /// A node of this name with the certificates of a directory.
 fn node(directory: &Path, name: &str) -> MeshOptions {
-    let certificates = Some(Certificates::in_directory(directory, name).unwrap());
-    let timeout = Duration::from_secs(2);
-    MeshOptions { name: Some(name.to_owned()), certificates, timeout, ..MeshOptions::default() }
+    MeshOptions { timeout: Duration::from_secs(2), ..certified(directory, name) }
 }
 
-fn listening(options: MeshOptions) -> (Runtime, String) {
-    let there = runtime();
-    let address = there.listen(HERE, Some(options)).unwrap().to_string();
-    let (behaviour, _) = counter();
-    let named = SpawnOptions { name: Some("actor".to_owned()), ..SpawnOptions::default() };
-    there.spawn(behaviour, named).unwrap();
+/// A node with an actor, and its address.
+fn serving(options: MeshOptions) -> (Runtime, String) {
+    let (there, address) = listening(options);
+    there.spawn(counter().0, named("actor")).unwrap();
     (there, address)
 }
 
@@ -191,7 +179,7 @@ fn nodes_with_certificates_of_one_authority_speak() {
     let directory = tempfile::tempdir().unwrap();
     dev_certs(directory.path(), &["one", "other"]).unwrap();
     dev_certs(directory.path(), &["third"]).unwrap();
-    let (there, address) = listening(node(directory.path(), "one"));
+    let (there, address) = serving(node(directory.path(), "one"));
     for name in ["other", "third"] {
         assert_eq!(calling(node(directory.path(), name), &address), Ok(()));
     }
@@ -205,7 +193,7 @@ fn strangers_are_refused() {
     let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     dev_certs(ours.path(), &["one", "other"]).unwrap();
     dev_certs(theirs.path(), &["other"]).unwrap();
-    let (there, address) = listening(node(ours.path(), "one"));
+    let (there, address) = serving(node(ours.path(), "one"));
     let certificates = node(ours.path(), "other").certificates;
     let claims = MeshOptions { name: Some("third".to_owned()), ..node(ours.path(), "other") };
     let plain = MeshOptions { timeout: Duration::from_secs(2), ..MeshOptions::default() };
@@ -253,7 +241,7 @@ fn an_impostor_that_listens_is_refused_by_who_calls() {
         (claims, ErrorKind::NotPermitted),
         (MeshOptions::default(), ErrorKind::NodeDown),
     ] {
-        let (_there, address) = listening(options);
+        let (_there, address) = serving(options);
         let error = calling(node(ours.path(), "other"), &address).unwrap_err();
         assert_eq!(error.kind(), expected, "{error}");
     }
@@ -263,7 +251,7 @@ fn an_impostor_that_listens_is_refused_by_who_calls() {
 fn tls_1_2_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     dev_certs(directory.path(), &["one"]).unwrap();
-    let (there, address) = listening(node(directory.path(), "one"));
+    let (there, address) = serving(node(directory.path(), "one"));
     let mut client = TcpStream::connect(&address).unwrap();
     client.set_read_timeout(Some(DEADLINE)).unwrap();
     client.write_all(&client_hello_1_2()).unwrap();
@@ -345,7 +333,7 @@ fn keys_are_never_overwritten_and_their_owners_alone() {
     std::fs::remove_file(file("ca.pem")).unwrap();
     dev_certs(directory.path(), &["third"]).unwrap();
     let (here, there) = (runtime(), runtime());
-    let address = there.listen("127.0.0.1:0", Some(node(directory.path(), "one"))).unwrap();
+    let address = there.listen(HERE, Some(node(directory.path(), "one"))).unwrap();
     here.start_mesh(node(directory.path(), "third")).unwrap();
     assert!(here.is_node_up(&address.to_string()));
     std::fs::remove_file(file("ca.key")).unwrap();

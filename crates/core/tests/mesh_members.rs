@@ -6,29 +6,9 @@ mod common;
 
 use std::time::Duration;
 
+use common::nodes::{join, joining, listening, refused};
 use common::{runtime, wait_until};
 use iris_core::{Certificates, ErrorKind, MeshOptions, Runtime, SpawnOptions, dev_certs};
-
-const HERE: &str = "127.0.0.1:0";
-
-fn options(name: &str) -> MeshOptions {
-    MeshOptions {
-        name: Some(name.to_owned()),
-        heartbeat: Duration::from_millis(300),
-        ..MeshOptions::default()
-    }
-}
-
-fn node(name: &str) -> (Runtime, String) {
-    let runtime = runtime();
-    let address = runtime.listen(HERE, Some(options(name))).unwrap().to_string();
-    (runtime, address)
-}
-
-fn join(runtime: &Runtime, addresses: &[&str]) {
-    let addresses: Vec<String> = addresses.iter().map(|address| (*address).to_owned()).collect();
-    runtime.join_mesh(&addresses).unwrap();
-}
 
 fn has(runtime: &Runtime, names: &[&str]) {
     wait_until("all members are connected", || runtime.mesh_info().unwrap().nodes == names);
@@ -36,14 +16,15 @@ fn has(runtime: &Runtime, names: &[&str]) {
 
 #[test]
 fn members_find_each_other_by_one_of_them() {
-    let ((a, at_a), (b, at_b), (c, _)) = (node("a"), node("b"), node("c"));
+    let ((a, at_a), (b, at_b), (c, _)) =
+        (listening(joining("a")), listening(joining("b")), listening(joining("c")));
     join(&a, &[]);
     join(&b, &[&at_a.replace("127.0.0.1", "localhost")]);
     join(&c, &[&at_b, &at_a]);
     has(&a, &["b", "c"]);
     has(&b, &["a", "c"]);
     has(&c, &["a", "b"]);
-    let (d, _) = node("d");
+    let (d, _) = listening(joining("d"));
     join(&d, &[&at_b]);
     has(&a, &["b", "c", "d"]);
     has(&d, &["a", "b", "c"]);
@@ -51,14 +32,14 @@ fn members_find_each_other_by_one_of_them() {
 
 #[test]
 fn members_may_start_in_any_order_and_are_found_again_when_they_return() {
-    let (first, address) = node("first");
+    let (first, address) = listening(joining("first"));
     first.shutdown(Duration::ZERO);
-    let (b, _) = node("b");
-    let (c, _) = node("c");
+    let (b, _) = listening(joining("b"));
+    let (c, _) = listening(joining("c"));
     join(&b, &[&address]);
     join(&c, &[&address]);
     let first = runtime();
-    wait_until("the address is free", || first.listen(&address, Some(options("first"))).is_ok());
+    wait_until("the address is free", || first.listen(&address, Some(joining("first"))).is_ok());
     join(&first, &[]);
     has(&b, &["c", "first"]);
     has(&c, &["b", "first"]);
@@ -66,7 +47,7 @@ fn members_may_start_in_any_order_and_are_found_again_when_they_return() {
     c.shutdown(Duration::ZERO);
     has(&b, &["first"]);
     // Under the same name at another address.
-    let (c, at_c) = node("c");
+    let (c, at_c) = listening(joining("c"));
     join(&c, &[&address]);
     has(&b, &["c", "first"]);
     let watcher = b.spawn_observed(SpawnOptions::default()).unwrap();
@@ -85,10 +66,7 @@ fn members_prove_who_they_are() {
     dev_certs(other.path(), &["d"]).unwrap();
     let start = |name: &str, directory: &std::path::Path| {
         let certificates = Some(Certificates::in_directory(directory, name).unwrap());
-        let runtime = runtime();
-        let options = MeshOptions { certificates, ..options(name) };
-        let address = runtime.listen(HERE, Some(options)).unwrap().to_string();
-        (runtime, address)
+        listening(MeshOptions { certificates, ..joining(name) })
     };
     let (a, at_a) = start("a", directory.path());
     let (b, _) = start("b", directory.path());
@@ -100,7 +78,7 @@ fn members_prove_who_they_are() {
     }
     has(&b, &["a", "c"]);
     has(&c, &["a", "b"]);
-    wait_until("a stranger was refused", || a.mesh_info().unwrap().refused > 0);
+    wait_until("a stranger was refused", || refused(&a) > 0);
     has(&d, &[]);
 }
 
@@ -113,9 +91,9 @@ fn what_is_needed_to_join_is_checked() {
     let deaf = runtime();
     assert_eq!(kind(&deaf, &[]), ErrorKind::InvalidArgument);
     assert!(deaf.mesh_info().is_none(), "it may still become a node with options of its own");
-    deaf.start_mesh(options("deaf")).unwrap();
+    deaf.start_mesh(joining("deaf")).unwrap();
     assert_eq!(kind(&deaf, &[]), ErrorKind::InvalidArgument);
-    let (a, address) = node("a");
+    let (a, address) = listening(joining("a"));
     for wrong in ["", "host", "host:", ":9000", "host:0", "host:65536", "host:http"] {
         assert_eq!(kind(&a, &[&address, wrong]), ErrorKind::InvalidArgument, "{wrong:?}");
     }
@@ -125,7 +103,7 @@ fn what_is_needed_to_join_is_checked() {
     join(&a, &[]);
     assert_eq!(kind(&a, &[]), ErrorKind::InvalidArgument);
     let everywhere = runtime();
-    everywhere.listen("0.0.0.0:0", Some(MeshOptions { insecure: true, ..options("everywhere") })).unwrap();
+    everywhere.listen("0.0.0.0:0", Some(MeshOptions { insecure: true, ..joining("everywhere") })).unwrap();
     assert_eq!(kind(&everywhere, &[]), ErrorKind::InvalidArgument);
     a.shutdown(Duration::ZERO);
     assert_eq!(kind(&a, &[]), ErrorKind::RuntimeClosed);

@@ -9,17 +9,9 @@ use std::net::TcpStream;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use common::nodes::{called, listening};
 use common::{DEADLINE, counter, notice, observe, runtime, wait_until};
 use iris_core::{ErrorKind, LogLevel, MeshOptions, NodeNotice, Pid, Runtime, SpawnOptions, SystemKind};
-
-const HERE: &str = "127.0.0.1:0";
-
-fn node(name: &str) -> (Runtime, String) {
-    let runtime = runtime();
-    let options = MeshOptions { name: Some(name.to_owned()), ..MeshOptions::default() };
-    let address = runtime.listen(HERE, Some(options)).unwrap().to_string();
-    (runtime, address)
-}
 
 fn listener(runtime: &Runtime) -> Pid {
     let listener = runtime.spawn_observed(SpawnOptions::default()).unwrap();
@@ -43,7 +35,7 @@ fn up(name: &str, address: &str) -> (SystemKind, NodeNotice) {
 
 #[test]
 fn actors_are_told_of_nodes_that_come_and_go() {
-    let ((here, at_here), (there, at_there)) = (node("here"), node("there"));
+    let ((here, at_here), (there, at_there)) = (listening(called("here")), listening(called("there")));
     let first = listener(&here);
     let other = listener(&there);
     assert!(here.is_node_up(&at_there));
@@ -64,10 +56,10 @@ fn actors_are_told_of_nodes_that_come_and_go() {
 
 #[test]
 fn a_node_that_returns_is_down_and_up_again() {
-    let ((here, at_here), (gone, at_gone)) = (node("here"), node("there"));
+    let ((here, at_here), (gone, at_gone)) = (listening(called("here")), listening(called("there")));
     let listener = listener(&here);
     assert!(gone.is_node_up(&at_here));
-    let (back, at_back) = node("there");
+    let (back, at_back) = listening(called("there"));
     assert!(back.is_node_up(&at_here));
     let seen = told(&here, listener, 3);
     assert_eq!([&seen[0], &seen[2]], [&up("there", &at_gone), &up("there", &at_back)]);
@@ -81,7 +73,7 @@ fn a_node_that_returns_is_down_and_up_again() {
 
 #[test]
 fn those_who_hear_no_notices_are_refused_and_those_who_ended_are_forgotten() {
-    let (here, address) = node("here");
+    let (here, address) = listening(called("here"));
     let (behaviour, _handled) = counter();
     let push = here.spawn(behaviour, SpawnOptions::default()).unwrap();
     assert_eq!(here.monitor_nodes(push).unwrap_err().kind(), ErrorKind::WrongActorKind);
@@ -89,7 +81,7 @@ fn those_who_hear_no_notices_are_refused_and_those_who_ended_are_forgotten() {
     here.stop(ended);
     wait_until("the listener ended", || !here.is_alive(ended));
     assert_eq!(here.monitor_nodes(ended).unwrap_err().kind(), ErrorKind::NoProcess);
-    let (there, _) = node("there");
+    let (there, _) = listening(called("there"));
     assert!(there.is_node_up(&address));
     let after = listener(&here);
     assert_eq!(told(&here, after, 1)[0].0, SystemKind::NodeUp);
@@ -97,14 +89,14 @@ fn those_who_hear_no_notices_are_refused_and_those_who_ended_are_forgotten() {
     // A runtime that is no node yet may be told, and become any node.
     let later = runtime();
     let first = listener(&later);
-    later.start_mesh(MeshOptions { name: Some("later".to_owned()), ..MeshOptions::default() }).unwrap();
+    later.start_mesh(called("later")).unwrap();
     assert!(later.is_node_up(&address));
     assert_eq!(told(&later, first, 1), [up("here", &address)]);
 }
 
 #[test]
 fn what_happens_between_nodes_is_told_in_lines() {
-    let ((here, at_here), (there, _)) = (node("here"), node("there"));
+    let ((here, at_here), (there, _)) = (listening(called("here")), listening(called("there")));
     let (log, (ring, rung)) = (here.log(), mpsc::channel());
     assert!(log.on_lines(Box::new(move || {
         let _ = ring.send(());

@@ -7,10 +7,9 @@ mod common;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
+use common::nodes::{HERE, certified, named, refused, rule};
 use common::{DEADLINE, collector, runtime, wait_until};
-use iris_core::{Allow, ErrorKind, LogLevel, MeshOptions, Pid, Runtime, SpawnOptions, dev_certs};
-
-const HERE: &str = "127.0.0.1:0";
+use iris_core::{ErrorKind, LogLevel, MeshOptions, Pid, SpawnOptions, dev_certs};
 
 fn client(address: SocketAddr) -> TcpStream {
     let client = TcpStream::connect(address).unwrap();
@@ -34,10 +33,6 @@ fn sent(pid: u64, payload: &[u8]) -> Vec<u8> {
     said.extend_from_slice(&u32::try_from(payload.len()).unwrap().to_be_bytes());
     said.extend_from_slice(payload);
     said
-}
-
-fn refused(runtime: &Runtime) -> u64 {
-    runtime.mesh_info().unwrap().refused
 }
 
 #[test]
@@ -150,12 +145,9 @@ fn a_host_that_is_listed_is_served_beside_certificates_and_reaches_what_everybod
     let directory = tempfile::tempdir().unwrap();
     dev_certs(directory.path(), &["one", "two"]).unwrap();
     let options = |name: &str| MeshOptions {
-        name: Some(name.into()),
-        certificates: Some(iris_core::Certificates::in_directory(directory.path(), name).unwrap()),
         v1_hosts: vec!["localhost".into(), "127.0.0.1".into()],
-        ..MeshOptions::default()
+        ..certified(directory.path(), name)
     };
-    let rule = |peer: &str, name: &str| Allow { peer: peer.into(), name: name.into() };
     let allow = Some(vec![rule("two", "*"), rule("*", "mail")]);
     let there = runtime();
     let log = there.log();
@@ -166,7 +158,6 @@ fn a_host_that_is_listed_is_served_beside_certificates_and_reaches_what_everybod
         "version 1 is spoken with hosts that do not prove who they are [node=one hosts=localhost 127.0.0.1]";
     assert_eq!((warned[0].level, &*warned[0].text), (LogLevel::Warn, expected));
     let (behaviour, heard) = collector();
-    let named = |name: &str| SpawnOptions { name: Some(name.into()), ..SpawnOptions::default() };
     let mail = there.spawn(behaviour, named("mail")).unwrap();
     let secret = there.spawn_observed(named("secret")).unwrap();
     let mut old = client(address);

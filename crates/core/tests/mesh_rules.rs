@@ -6,26 +6,13 @@ mod common;
 
 use std::time::Duration;
 
+use common::nodes::{HERE, called, echo, listening, named, rule};
 use common::{DEADLINE, runtime};
-use iris_core::{Allow, Context, ErrorKind, Flow, MeshOptions, Message, SpawnOptions};
-
-const HERE: &str = "127.0.0.1:0";
-
-fn named(name: &str) -> SpawnOptions {
-    SpawnOptions { name: Some(name.to_owned()), ..SpawnOptions::default() }
-}
-
-fn echo(_: &Context<'_>, mut message: Message) -> Flow {
-    if let Some(reply) = message.take_reply() {
-        reply.send(message.into_payload());
-    }
-    Flow::Continue
-}
+use iris_core::{ErrorKind, MeshOptions, SpawnOptions};
 
 #[test]
 fn addresses_of_nodes_are_checked() {
-    let there = runtime();
-    let address = there.listen(HERE, None).unwrap().to_string();
+    let (there, address) = listening(MeshOptions::default());
     let here = runtime();
     for (wanted, expected) in [
         (address.as_str(), ErrorKind::ListenFailed),
@@ -50,11 +37,8 @@ fn addresses_of_nodes_are_checked() {
 
 #[test]
 fn peers_reach_what_rules_allow() {
-    let rule = |peer: &str, name: &str| Allow { peer: peer.to_owned(), name: name.to_owned() };
     let allow = Some(vec![rule("web-*", "mail*"), rule("*", "time")]);
-    let there = runtime();
-    let options = MeshOptions { name: Some("there".to_owned()), allow, ..MeshOptions::default() };
-    let address = there.listen(HERE, Some(options)).unwrap().to_string();
+    let (there, address) = listening(MeshOptions { allow, ..called("there") });
     let mut pids = Vec::new();
     for name in ["mail-in", "secret", "time"] {
         pids.push(there.spawn(echo, named(name)).unwrap());
@@ -62,7 +46,7 @@ fn peers_reach_what_rules_allow() {
     let nameless = there.spawn(echo, SpawnOptions::default()).unwrap();
     for (peer, may) in [("web-1", [true, false, true]), ("other", [false, false, true])] {
         let here = runtime();
-        here.start_mesh(MeshOptions { name: Some(peer.to_owned()), ..MeshOptions::default() }).unwrap();
+        here.start_mesh(called(peer)).unwrap();
         for ((name, pid), may) in ["mail-in", "secret", "time"].into_iter().zip(&pids).zip(may) {
             assert_eq!(here.resolve_remote(&address, name).unwrap().is_some(), may, "{peer} {name}");
             let proxy = here.monitor_remote(&address, *pid).unwrap();

@@ -6,29 +6,15 @@ mod common;
 
 use std::time::Duration;
 
-use common::{DEADLINE, runtime};
-use iris_core::{Context, Flow, MeshOptions, Message, Pid, Runtime, SpawnOptions};
-
-const HERE: &str = "127.0.0.1:0";
-
-fn named(name: &str) -> SpawnOptions {
-    SpawnOptions { name: Some(name.to_owned()), ..SpawnOptions::default() }
-}
+use common::DEADLINE;
+use common::nodes::{HERE, called, echo, listening, named};
+use iris_core::{Pid, Runtime};
 
 /// A node that listens, and its address. The node with the greater name decides which connection is made.
 fn node(name: &str) -> (Runtime, String) {
-    let runtime = runtime();
-    let options = MeshOptions { name: Some(name.to_owned()), ..MeshOptions::default() };
-    let address = runtime.listen(HERE, Some(options)).unwrap().to_string();
+    let (runtime, address) = listening(called(name));
     runtime.spawn(echo, named("echo")).unwrap();
     (runtime, address)
-}
-
-fn echo(_: &Context<'_>, mut message: Message) -> Flow {
-    if let Some(reply) = message.take_reply() {
-        reply.send(message.into_payload());
-    }
-    Flow::Continue
 }
 
 /// Finds the echo at this address and asks it; the result is its proxy.

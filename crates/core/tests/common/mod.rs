@@ -1,6 +1,7 @@
 //! What the suites share: runtimes, behaviours that count and collect, waits with a deadline.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each suite uses a part of it")]
 
+pub mod nodes;
 pub mod views;
 
 use std::sync::{Arc, Condvar, Mutex, mpsc};
