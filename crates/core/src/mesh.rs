@@ -12,6 +12,7 @@ mod connection;
 #[cfg(test)]
 mod corpus_tests;
 mod credit;
+mod datagram;
 mod elder;
 mod frame;
 mod globals;
@@ -37,6 +38,8 @@ mod registry;
 mod seeds;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod simulation_gossip;
 #[cfg(test)]
 mod simulation_supervisors;
 #[cfg(test)]

@@ -90,9 +90,9 @@ impl Node {
     }
 
     /// Whether there is a connection with this start of a member.
-    pub(crate) fn has_met(&self, member: &Member) -> bool {
+    pub(crate) fn has_met(&self, name: &str, incarnation: u64) -> bool {
         let registry = self.registry.lock();
-        registry.by_name(&member.name).is_some_and(|known| known.hello.incarnation == member.incarnation)
+        registry.by_name(name).is_some_and(|known| known.hello.incarnation == incarnation)
     }
 
     /// Sees to it that there is a connection with this start of a member.
@@ -134,7 +134,11 @@ async fn keep(node: Weak<Node>, here: SocketAddr, mut membership: impl Membershi
                     members = changed;
                     false
                 }
-                None => return,
+                None => {
+                    let count = members.len();
+                    tell!(this.shared, ERROR, "gossip has ended", node = this.name, members = count);
+                    return;
+                }
             },
             () = this.made.notified() => false,
             () = this.named.notified() => false,

@@ -62,7 +62,8 @@ impl Node {
         let Some(shared) = self.shared.upgrade() else { return Claims::new() };
         let runtime = Runtime::inner(shared);
         // A member that is gone claims nothing, though the others may not have given it up yet.
-        let here: Vec<&Member> = members.iter().filter(|member| self.has_met(member)).collect();
+        let here: Vec<&Member> =
+            members.iter().filter(|member| self.has_met(&member.name, member.incarnation)).collect();
         let mut naming = self.naming.lock();
         // What was unregistered, and whose actor ended.
         naming.own.retain(|name, claim| runtime.whereis(name) == Some(claim.pid));

@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 use std::{env, io};
 
 use async_trait::async_trait;
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::runtime::Handle;
 use turmoil::net::{TcpListener, TcpStream};
 
+use super::hello::{Handshake, Hello, PREAMBLE, VERSIONS};
 use super::network::{Listening, Network, Socket};
 use super::node::{Node, THREAD_NAME};
 use super::options::MeshOptions;
@@ -333,6 +334,26 @@ impl World {
             Incoming::User(message) => panic!("nobody sent {message:?}"),
         })
     }
+}
+
+/// Dials a node as one of this name, which is played from then on by who called. The other decides: its name is greater.
+pub(super) async fn greet(node: IpAddr, name: &str) -> io::Result<TcpStream> {
+    let hello = Handshake::Hello(Hello {
+        versions: VERSIONS,
+        name: name.to_owned(),
+        incarnation: 1,
+        window: 1 << 20,
+        payload_max: 1 << 20,
+        heartbeat: HEARTBEAT,
+        address: String::new(),
+        serial: 0,
+    });
+    let mut stream = TcpStream::connect((node, PORT)).await?;
+    stream.write_all(&[&PREAMBLE[..], &hello.bytes()].concat()).await?;
+    let length = stream.read_u32().await?;
+    stream.read_exact(&mut vec![0; length as usize]).await?;
+    stream.write_all(&Handshake::Ready(0).bytes()).await?;
+    Ok(stream)
 }
 
 /// What the nodes of a simulation begin with.

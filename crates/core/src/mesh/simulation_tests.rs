@@ -9,11 +9,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use turmoil::net::{TcpListener, TcpStream};
 
 use super::frame::Frame;
-use super::hello::{Handshake, Hello, PREAMBLE, VERSIONS};
+use super::hello::PREAMBLE;
 use super::network::LOOK_UP_AGAIN;
 use super::options::HANDSHAKE_TIMEOUT;
 use super::seeds::LOOK_UP_SOON;
-use super::simulation::{HEARTBEAT, LENIENT, OLD, PORT, Start, World, play, play_by_name};
+use super::simulation::{HEARTBEAT, LENIENT, OLD, PORT, Start, World, greet, play, play_by_name};
 use super::v1;
 use crate::error::ErrorKind;
 use crate::message::{Incoming, SystemKind};
@@ -292,29 +292,9 @@ fn a_greeting_that_drips_is_closed_in_time_and_keeps_nobody_out() {
     });
 }
 
-/// The greeting of a node of this name, and how it confirms that it is welcome.
-fn greeting(name: &str) -> [Vec<u8>; 2] {
-    let hello = Handshake::Hello(Hello {
-        versions: VERSIONS,
-        name: name.to_owned(),
-        incarnation: 1,
-        window: 1 << 20,
-        payload_max: 1 << 20,
-        heartbeat: HEARTBEAT,
-        address: String::new(),
-        serial: 0,
-    });
-    [[&PREAMBLE[..], &hello.bytes()].concat(), Handshake::Ready(0).bytes()]
-}
-
 /// A node that says this, so many bytes at once and no heartbeat between them.
 async fn drip(node: IpAddr, name: &str, said: Vec<u8>, piece: usize) -> std::io::Result<()> {
-    let mut stream = TcpStream::connect((node, PORT)).await?;
-    let [hello, ready] = greeting(name);
-    stream.write_all(&hello).await?;
-    let length = stream.read_u32().await?;
-    stream.read_exact(&mut vec![0; length as usize]).await?;
-    stream.write_all(&ready).await?;
+    let mut stream = greet(node, name).await?;
     let mut pace = tokio::time::interval(HEARTBEAT / 3);
     for piece in said.chunks(piece) {
         pace.tick().await;
