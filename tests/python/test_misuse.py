@@ -186,6 +186,24 @@ def test_matchers_that_misbehave(rt: iris.Runtime) -> None:
     assert not rt.is_alive(pid)
 
 
+def test_a_matcher_that_answers_by_a_coroutine_is_refused(rt: iris.Runtime) -> None:
+    async def later(_: object) -> bool:
+        return True
+
+    def function(mailbox: iris.Mailbox) -> None:
+        with pytest.raises(iris.InvalidArgumentError, match="coroutine") as refused:
+            mailbox.selective_recv(later, DEADLINE)
+        rt.send(pid, str(refused.value).encode())
+
+    pid = rt.spawn_observed_handler()
+    rt.send(pid, b"x")
+    with pytest.raises(iris.InvalidArgumentError, match="coroutine"):
+        rt.selective_recv_blocking(pid, later, 0)
+    rt.send(rt.spawn_with_mailbox(function), b"x")
+    assert rt.selective_recv_blocking(pid, lambda message: message != b"x", DEADLINE)
+    assert rt.get_messages(pid) == [b"x"]
+
+
 class Letter(bytes):
     """A message that sends another when it goes."""
 

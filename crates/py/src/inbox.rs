@@ -9,7 +9,6 @@ use iris_core::{ErrorKind, Incoming, Pid, PullMailbox, Received, Reply};
 use pyo3::prelude::*;
 
 use crate::errors::raise_kind;
-use crate::interpreter;
 use crate::payload;
 use crate::shared::Shared;
 use crate::system;
@@ -163,9 +162,7 @@ impl Borrowed<'_> {
         let inbox = self.inbox;
         let py = matcher.py();
         let Some(mailbox) = self.mailbox() else { return Ok(Found::Stopped) };
-        let mut accepts = |incoming: &Incoming| -> PyResult<bool> {
-            interpreter::is_true(&interpreter::call(matcher, &system::look_at(py, incoming)?)?)
-        };
+        let mut accepts = |incoming: &Incoming| system::is_match(matcher, incoming);
         match mailbox.select_from(seen, &mut accepts)? {
             Received::Message(incoming) => Ok(Found::Message(inbox.convert(py, incoming)?)),
             Received::Empty => Ok(Found::Nothing),

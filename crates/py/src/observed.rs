@@ -9,7 +9,6 @@ use pyo3::types::PyList;
 use crate::async_waiter::AsyncWaiter;
 use crate::behaviour::check_callable;
 use crate::errors::{OrRaise, raise};
-use crate::interpreter;
 use crate::numbers::seconds_or_none;
 use crate::pid::PidArgument;
 use crate::runtime::Runtime;
@@ -85,11 +84,8 @@ impl Runtime {
         matcher: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         check_callable("matcher", matcher)?;
-        let mut accepts = |incoming: &Incoming| -> Result<bool, LookError> {
-            system::look_at(py, incoming)
-                .and_then(|message| interpreter::is_true(&interpreter::call(matcher, &message)?))
-                .map_err(LookError::Matcher)
-        };
+        let mut accepts =
+            |incoming: &Incoming| system::is_match(matcher, incoming).map_err(LookError::Matcher);
         match self.shared.core()?.select_observed(pid.required()?, &mut accepts) {
             Ok(found) => found.map(|incoming| system::into_python(py, incoming)).transpose(),
             Err(LookError::Runtime(error)) => Err(raise(error)),

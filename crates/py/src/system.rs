@@ -1,10 +1,13 @@
 //! System messages as Python sees them, and messages of both kinds on their way to it.
 
 use iris_core::{Incoming, SystemMessage};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-use crate::payload;
+use crate::behaviour::is_coroutine;
+use crate::errors::invalid;
+use crate::{interpreter, payload};
 
 /// A notice of the runtime, as `Mailbox.recv` and `Runtime.get_messages` give it beside user messages (`bytes`).
 ///
@@ -110,8 +113,19 @@ pub(crate) fn notice(py: Python<'_>, message: SystemMessage) -> PyResult<Bound<'
     Ok(Bound::new(py, PySystemMessage { message })?.into_any())
 }
 
+/// Whether a matcher takes this message.
+pub(crate) fn is_match(matcher: &Bound<'_, PyAny>, incoming: &Incoming) -> PyResult<bool> {
+    let py = matcher.py();
+    let verdict = interpreter::call(matcher, &look_at(py, incoming)?)?;
+    if is_coroutine(&verdict) {
+        interpreter::call_method(&verdict, intern!(py, "close"), &[])?;
+        return Err(invalid("the matcher must answer at once, not by a coroutine"));
+    }
+    interpreter::is_true(&verdict)
+}
+
 /// What a matcher is shown for a message that stays where it is.
-pub(crate) fn look_at<'py>(py: Python<'py>, incoming: &Incoming) -> PyResult<Bound<'py, PyAny>> {
+fn look_at<'py>(py: Python<'py>, incoming: &Incoming) -> PyResult<Bound<'py, PyAny>> {
     match incoming {
         Incoming::User(message) => Ok(payload::look_at(py, message.payload()).into_any()),
         Incoming::System(message) => notice(py, (**message).clone()),
