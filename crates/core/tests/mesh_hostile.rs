@@ -196,6 +196,7 @@ fn strangers_are_refused() {
     let (there, address) = serving(node(ours.path(), "one"));
     let certificates = node(ours.path(), "other").certificates;
     let claims = MeshOptions { name: Some("third".to_owned()), ..node(ours.path(), "other") };
+    let spelt = MeshOptions { name: Some("Other".to_owned()), ..claims.clone() };
     let plain = MeshOptions { timeout: Duration::from_secs(2), ..MeshOptions::default() };
     let expired = MeshOptions { certificates: Some(expired(ours.path(), "old")), ..claims.clone() };
     let mixed = Certificates { authority: theirs.path().join("ca.pem"), ..certificates.unwrap() };
@@ -203,6 +204,7 @@ fn strangers_are_refused() {
     let strangers = [
         node(theirs.path(), "other"),
         claims,
+        spelt,
         plain,
         MeshOptions { name: Some("old".into()), ..expired },
         distrusts,

@@ -25,11 +25,12 @@ pub(crate) struct Allowance {
     returned: u64,
     sent: u64,
     received: u64,
+    refused: u64,
 }
 
 impl Allowance {
     pub(crate) fn new(window: u64) -> Self {
-        Self { window, used: 0, returned: 0, sent: 0, received: 0 }
+        Self { window, used: 0, returned: 0, sent: 0, received: 0, refused: 0 }
     }
 
     /// Pays for a message; false: there is not enough. A message larger than the window goes when nothing else is
@@ -65,6 +66,12 @@ impl Allowance {
         }
         (self.returned, self.received) = (returned, received);
         Ok(())
+    }
+
+    /// The peer did not take a message; false: it was sent none that it could refuse.
+    pub(crate) fn refuse(&mut self) -> bool {
+        self.refused += 1;
+        self.refused <= self.sent
     }
 
     /// Messages that the peer has not confirmed: lost, or not, if the connection ends now.
@@ -130,6 +137,13 @@ mod tests {
         assert_eq!(allowance.confirm(127, 2), Err(Malformed::Credit));
         assert_eq!(allowance.confirm(128, 1), Err(Malformed::Credit));
         assert_eq!(allowance.unconfirmed(), 0);
+    }
+
+    #[test]
+    fn no_more_is_refused_than_was_sent() {
+        let mut allowance = Allowance::new(1000);
+        assert!(send(&mut allowance, 0) && send(&mut allowance, 0));
+        assert_eq!([(); 3].map(|()| allowance.refuse()), [true, true, false]);
     }
 
     #[test]

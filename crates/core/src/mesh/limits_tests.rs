@@ -212,6 +212,17 @@ fn a_peer_that_beats_all_the_time_is_told_of_once_in_a_while() {
     }
 }
 
+#[test]
+fn a_peer_refuses_no_more_than_it_was_sent() {
+    let (runtime, connection) = connection();
+    let proxy = connection.proxy(target(0)).unwrap();
+    runtime.send(proxy, b"hello".into()).unwrap();
+    let refuse = || connection.obey(runtime.shared(), Frame::Nack { target: target(0).get(), refusal: 0 });
+    refuse().unwrap();
+    assert!(matches!(refuse(), Err(End::Malformed(Malformed::Unsent))));
+    assert!(runtime.dead_letters().contains(&("RemoteRefused", 1)));
+}
+
 fn eventually(mut is_so: impl FnMut() -> bool) {
     let until = std::time::Instant::now() + DEADLINE;
     while !is_so() {

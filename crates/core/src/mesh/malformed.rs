@@ -44,6 +44,9 @@ pub(crate) enum Malformed {
     /// More is under way than this node said that it takes.
     #[error("messages beyond the window of this node")]
     Window,
+    /// More messages are refused than were sent.
+    #[error("a refusal of a message that it was not sent")]
+    Unsent,
     /// A frame in a place where it means nothing.
     #[error("a frame of kind {0:#04x} that does not belong here")]
     Misplaced(u8),

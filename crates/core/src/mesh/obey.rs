@@ -66,6 +66,7 @@ impl Connection {
                 self.tell_alive(shared);
             }
             Frame::Nack { target, .. } => {
+                self.outbox.refuse()?;
                 match Pid::from_u64(target).and_then(|target| self.known_proxy(target)) {
                     Some(proxy) => shared.count_lost(proxy, None, Dropped::RemoteRefused),
                     None => shared.counters.drop_many(Dropped::RemoteRefused, 1),

@@ -223,6 +223,14 @@ impl Outbox {
         Ok(())
     }
 
+    /// The peer did not take a message.
+    ///
+    /// # Errors
+    /// `Unsent` where it was sent none.
+    pub(crate) fn refuse(&self) -> Result<(), Malformed> {
+        if self.state.lock().allowance.refuse() { Ok(()) } else { Err(Malformed::Unsent) }
+    }
+
     /// Calls when what was refused may be sent, or the connection is closed.
     pub(crate) fn when_room(&self, caller: Caller) {
         let mut state = self.state.lock();

@@ -107,13 +107,29 @@ impl Tls {
     }
 }
 
-/// Whether a certificate is one for this name.
+/// Whether a certificate is one for this name, as it is written there.
 pub(crate) fn names(certificate: &CertificateDer<'_>, name: &str) -> bool {
-    let (Ok(parsed), Ok(name)) = (ParsedCertificate::try_from(certificate), ServerName::try_from(name))
+    let (Ok(parsed), Ok(server)) = (ParsedCertificate::try_from(certificate), ServerName::try_from(name))
     else {
         return false;
     };
-    matches!(name, ServerName::DnsName(_)) && verify_server_name(&parsed, &name).is_ok()
+    matches!(server, ServerName::DnsName(_))
+        && verify_server_name(&parsed, &server).is_ok()
+        && is_written(certificate, name)
+}
+
+/// Whether a name that a certificate is for stands there as it is written here. DNS knows no case, and a dot may end a name:
+/// who has one certificate would be as many nodes as it has spellings. Where the certificate is for whatever ends as it says,
+/// the one spelling is that in lower case.
+fn is_written(certificate: &[u8], name: &str) -> bool {
+    // A DNS name among the names of the subject, in DER.
+    const DNS_NAME: u8 = 0x82;
+    let Ok(length) = u8::try_from(name.len()) else { return false };
+    let head = if length < 0x80 { vec![DNS_NAME, length] } else { vec![DNS_NAME, 0x81, length] };
+    let written = [&head[..], name.as_bytes()].concat();
+    let has_pattern = || certificate.windows(4).any(|bytes| bytes[0] == DNS_NAME && bytes[2..] == *b"*.");
+    let is_plain = || !name.ends_with('.') && !name.bytes().any(|byte| byte.is_ascii_uppercase());
+    certificate.windows(written.len()).any(|bytes| bytes == written) || has_pattern() && is_plain()
 }
 
 /// Checks that a server's certificate comes from the authority, whatever name it has: see the module documentation.
@@ -169,5 +185,36 @@ impl ServerCertVerifier for Authority {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair};
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_names_a_node_by_one_spelling() {
+        let long = [vec!["n".repeat(60); 3].join("."), "example".to_owned()].join(".");
+        for (of, name, expected) in [
+            ("one", "one", true),
+            ("one", "One", false),
+            ("one", "one.", false),
+            ("one", "on", false),
+            ("Node-A", "Node-A", true),
+            ("Node-A", "node-a", false),
+            (&long, &long, true),
+            (&long, &long.to_uppercase(), false),
+            ("*.mesh.example", "a.mesh.example", true),
+            ("*.mesh.example", "A.mesh.example", false),
+            ("*.mesh.example", "a.mesh.example.", false),
+            ("*.mesh.example", "a.b.mesh.example", false),
+        ] {
+            let key = KeyPair::generate().unwrap();
+            let params = CertificateParams::new([of.to_owned()]).unwrap();
+            let certificate = params.self_signed(&key).unwrap();
+            assert_eq!(names(certificate.der(), name), expected, "{of} {name}");
+        }
     }
 }
