@@ -39,6 +39,8 @@ mod seeds;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
+mod simulation_clocks;
+#[cfg(test)]
 mod simulation_gossip;
 #[cfg(test)]
 mod simulation_supervisors;

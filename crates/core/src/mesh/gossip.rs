@@ -39,7 +39,7 @@ const FORGET_GONE: Duration = Duration::from_mins(30);
 /// A thousand members, whose names are as long as most are.
 const DIGEST_MAX: usize = 60_000;
 /// Of these, those of members that this node is not connected with: who is, proved its name, and is always told of.
-const STRANGERS_MAX: usize = DIGEST_MAX / 3;
+const STRANGERS_MAX: usize = DIGEST_MAX / 2;
 /// Bytes of the keys and values of all members together: a million global names.
 const KEYS_MAX: usize = 64 << 20;
 

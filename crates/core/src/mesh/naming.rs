@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use tokio::time::Instant;
 
 use super::globals::{Claim, Claims, GLOBAL_NAMES_MAX, settle};
 use super::members::Member;
+use super::network::now_us;
 use super::node::Node;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::ExitReason;
@@ -47,8 +47,7 @@ impl Node {
             return Err(Error::new(ErrorKind::LimitReached, message));
         }
         runtime.register(name, pid)?;
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let since = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
+        let since = now_us(&*self.network);
         if naming.own.get(name).is_none_or(|claim| claim.pid != pid) {
             naming.own.insert(name.to_owned(), Claim { since, node: self.name.clone(), pid });
         }

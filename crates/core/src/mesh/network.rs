@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use tokio::io::Join;
@@ -40,6 +40,17 @@ pub(crate) trait Network: Send + Sync {
 
     /// Connects with whoever listens at one of these.
     async fn connect(&self, addresses: &[SocketAddr]) -> io::Result<Socket>;
+
+    /// What the machine's clock says. It may jump, and other machines' say something else.
+    fn clock(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+/// Microseconds since 1970, by the clock of a machine in this network.
+pub(super) fn now_us(network: &dyn Network) -> u64 {
+    let since = network.clock().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// A port that is open.

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::SystemTime;
 
 use crate::sync::{Condvar, Mutex};
 use tokio::runtime::Handle;
@@ -18,7 +17,7 @@ use super::hello::{Handshake, Hello, PREAMBLE, Refusal, Refused, VERSIONS};
 use super::listed::Listed;
 use super::malformed::Malformed;
 use super::naming::Naming;
-use super::network::{Network, Socket, System};
+use super::network::{Network, Socket, System, now_us};
 use super::old::OLD_PEERS_MAX;
 use super::options::{CLOSE_GRACE, MeshOptions};
 use super::registry::Registry;
@@ -102,8 +101,7 @@ impl Node {
     ) -> Result<Arc<Self>> {
         let tls = options.certificates.as_ref().map(Tls::load).transpose()?;
         let listed = Listed::look_up(&options.v1_hosts)?;
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let incarnation = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
+        let incarnation = now_us(&*network);
         let name = options.name.clone().unwrap_or_else(|| format!("iris-{:016x}", random()));
         if !options.v1_hosts.is_empty() {
             tell!(

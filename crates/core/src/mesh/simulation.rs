@@ -6,11 +6,12 @@
 //! each step of the simulation waits, and the simulation's time. chitchat draws whom it tells by itself, so a seed gives the
 //! same network, and not the same gossip.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use std::{env, io};
 
 use async_trait::async_trait;
@@ -47,7 +48,11 @@ const SEEDS_DEEP: u64 = 200;
 struct Simulated {
     ip: IpAddr,
     named: Named,
+    late: Late,
 }
+
+/// How late each machine's clock is.
+type Late = Arc<Mutex<HashMap<IpAddr, Duration>>>;
 
 /// What [`MESH`] stands for.
 type Named = Arc<Mutex<Vec<SocketAddr>>>;
@@ -70,6 +75,10 @@ impl Network for Simulated {
             }
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
         }
+    }
+
+    fn clock(&self) -> SystemTime {
+        SystemTime::now() - self.late.lock().get(&self.ip).copied().unwrap_or_default()
     }
 
     async fn lookup(&self, address: &str) -> io::Result<Vec<SocketAddr>> {
@@ -138,7 +147,8 @@ pub(super) struct Start {
 
 impl Start {
     /// A member that knows those at these addresses. Called on its machine.
-    fn begin(name: &str, ip: IpAddr, named: Named, seeds: &[String]) -> Self {
+    fn begin(name: &str, network: Simulated, seeds: &[String]) -> Self {
+        let ip = network.ip;
         let (clock, hand) = Clock::manual();
         let runtime = Runtime::with_options(RuntimeOptions { clock, ..RuntimeOptions::default() }).unwrap();
         runtime.log().on_lines(Box::new(|| {}));
@@ -152,8 +162,8 @@ impl Start {
             v1_hosts: listed.into_iter().collect(),
             ..MeshOptions::default()
         };
-        let network = Box::new(Simulated { ip, named });
-        let node = Node::begin(runtime.shared().weak(), options, network, Handle::current(), None).unwrap();
+        let shared = runtime.shared().weak();
+        let node = Node::begin(shared, options, Box::new(network), Handle::current(), None).unwrap();
         assert!(runtime.shared().attached.set(Arc::clone(&node) as _).is_ok());
         node.listen(&SocketAddr::new(ip, PORT).to_string()).unwrap();
         node.join(seeds).unwrap();
@@ -191,6 +201,7 @@ pub(super) struct World {
     pub(super) sim: turmoil::Sim<'static>,
     names: &'static [&'static str],
     named: Named,
+    late: Late,
     /// All starts of each, the last of which lives.
     starts: Arc<Mutex<Vec<Vec<Start>>>>,
 }
@@ -202,20 +213,21 @@ impl World {
         builder.rng_seed(seed).tick_duration(TICK).simulation_duration(PATIENCE * 10);
         builder.tcp_capacity(1 << 16).enable_random_order();
         builder.min_message_latency(Duration::from_millis(1)).max_message_latency(latency_max);
-        let (named, starts) = Default::default();
-        let mut world = Self { sim: builder.build(), names, named, starts };
+        let (named, late, starts) = Default::default();
+        let mut world = Self { sim: builder.build(), names, named, late, starts };
         world.starts.lock().resize(names.len(), Vec::new());
         for (index, name) in names.iter().enumerate() {
             let (starts, named) = (Arc::clone(&world.starts), Arc::clone(&world.named));
+            let late = Arc::clone(&world.late);
             world.sim.host(*name, move || {
-                let (starts, named) = (Arc::clone(&starts), Arc::clone(&named));
+                let (starts, named, late) = (Arc::clone(&starts), Arc::clone(&named), Arc::clone(&late));
                 async move {
-                    let ip = turmoil::lookup(names[index]);
+                    let network = Simulated { ip: turmoil::lookup(names[index]), named, late };
                     let seed = match joins {
                         Joins::First => format!("{}:{PORT}", turmoil::lookup(names[0])),
                         Joins::Name => MESH.to_owned(),
                     };
-                    let start = Start::begin(names[index], ip, named, &[seed]);
+                    let start = Start::begin(names[index], network, &[seed]);
                     starts.lock()[index].push(start);
                     std::future::pending().await
                 }
@@ -225,6 +237,11 @@ impl World {
             world.starts.lock().iter().all(|starts| !starts.is_empty())
         });
         world
+    }
+
+    /// Sets the clock of a machine back by so much.
+    pub(super) fn set_back(&self, node: &str, by: Duration) {
+        self.late.lock().insert(self.sim.lookup(node), by);
     }
 
     /// Has the name of the mesh stand for these nodes.
@@ -276,9 +293,9 @@ impl World {
 
     /// Ends a node without a word and starts it again.
     pub(super) fn start_again(&mut self, name: &str) {
-        let before = self.node(name).node.incarnation;
+        let before = self.node(name).node;
         self.sim.bounce(name);
-        self.until("it has started again", |world| world.node(name).node.incarnation > before);
+        self.until("it has started again", |world| !Arc::ptr_eq(&world.node(name).node, &before));
     }
 
     /// Waits until each of these is connected with each.
