@@ -157,6 +157,7 @@ test('a promise that settles after its actor ended changes nothing', async () =>
   expect(rt.isAlive(second)).toBe(true)
   gates[1].resolve()
   await eventually(() => begun.length === 2, 'the second message')
+  expect(rt.failures).toEqual([])
 })
 
 test('join tells true, false and reacts to a signal', async () => {

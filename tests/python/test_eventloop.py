@@ -41,6 +41,19 @@ def test_handlers_may_use_what_belongs_to_their_loop() -> None:
     asyncio.run(main())
 
 
+def test_event_loops_come_and_go_without_end(rt: iris.Runtime) -> None:
+    async def spawn() -> int:
+        pid = rt.spawn(ident)
+        await rt.ask(pid, b"")
+        return pid
+
+    stays = asyncio.run(spawn())
+    # More than a runtime may have at a time.
+    for _ in range(5_000):
+        assert rt.stop(asyncio.run(spawn()))
+    assert rt.ask_blocking(stays, b"") == rt.ask_blocking(rt.spawn(ident), b"")
+
+
 def test_other_threads_wake_the_loop() -> None:
     async def main() -> None:
         async with iris.Runtime() as rt:

@@ -15,7 +15,7 @@ use crate::stepper;
 use crate::sync::{AtomicU16, RwLock};
 use crate::turn::Turn;
 
-/// Most lanes of one runtime: each is a thread or an event loop of the host.
+/// Most lanes of one runtime at a time: each is a thread or an event loop of the host.
 pub const LANES_MAX: usize = 4096;
 
 /// The number of a lane.
@@ -181,6 +181,18 @@ impl HostedLane {
         *self.host.write() = nobody;
         self.successor.store(successor.get(), Ordering::SeqCst);
         self.move_on(shared);
+    }
+
+    /// Whether the host is gone, and all that was ready.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.successor.load(Ordering::SeqCst) != NO_LANE && !self.has_work()
+    }
+
+    /// A retired lane that nobody uses any more gets another host, and is awake.
+    pub(crate) fn begin_again(&self, host: Arc<dyn LaneHost>) {
+        *self.host.write() = host;
+        self.successor.store(NO_LANE, Ordering::SeqCst);
+        self.ready.unpark();
     }
 
     fn move_on(&self, shared: &Shared) {

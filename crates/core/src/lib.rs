@@ -63,6 +63,7 @@ mod context;
 mod depth;
 mod ending;
 mod lane;
+mod lanes;
 mod letters;
 mod options;
 mod peers;

@@ -324,10 +324,18 @@ impl Runtime {
 
     /// Adds a lane whose actors run on threads of the caller.
     ///
+    /// Hold it for as long as an actor names it: a lane that was removed and that nobody holds may be given to another host.
+    ///
     /// # Errors
     /// `LimitReached` beyond [`LANES_MAX`](crate::LANES_MAX) lanes.
     pub fn add_lane(&self, host: Arc<dyn LaneHost>) -> Result<Arc<HostedLane>> {
         self.shared.add_lane(host)
+    }
+
+    /// The lane of this number, to be held.
+    #[must_use]
+    pub fn lane(&self, id: LaneId) -> Option<Arc<HostedLane>> {
+        self.shared.kept_lane(id)
     }
 
     /// Retires a lane: its actors, ready or not, run on `successor` from now on.

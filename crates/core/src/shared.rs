@@ -15,6 +15,7 @@ use crate::ending;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::ExitReason;
 use crate::lane::{HostedLane, LANES_MAX, LaneHost, LaneId};
+use crate::lanes::Lanes;
 use crate::log::RuntimeLog;
 use crate::mailbox::{Push, Signalled};
 use crate::message::{Incoming, Message, SystemMessage};
@@ -42,7 +43,7 @@ pub(crate) struct Shared {
     pub(crate) table: Table<Cell>,
     pub(crate) workers: Workers,
     lanes: Box<[AtomicPtr<HostedLane>]>,
-    lanes_kept: Mutex<Vec<Arc<HostedLane>>>,
+    lanes_kept: Mutex<Lanes>,
     pub(crate) names: Names,
     pub(crate) paths: Paths,
     pub(crate) timing: Timing,
@@ -448,6 +449,10 @@ impl Shared {
 
     pub(crate) fn add_lane(&self, host: Arc<dyn LaneHost>) -> Result<Arc<HostedLane>> {
         let mut kept = self.lanes_kept.lock();
+        if let Some(lane) = kept.unused() {
+            lane.begin_again(host);
+            return Ok(lane);
+        }
         let number = kept.len() + 1;
         let id = u16::try_from(number).ok().filter(|_| number < LANES_MAX).ok_or_else(|| {
             Error::new(ErrorKind::LimitReached, format!("a runtime has at most {LANES_MAX} lanes"))
@@ -458,9 +463,13 @@ impl Shared {
         Ok(lane)
     }
 
+    pub(crate) fn kept_lane(&self, id: LaneId) -> Option<Arc<HostedLane>> {
+        self.lanes_kept.lock().get(usize::from(id.get()).checked_sub(1)?).cloned()
+    }
+
     /// Runs what is ready on all hosted lanes, on this thread; for a runtime whose actors were all told to stop.
     pub(crate) fn drain_lanes(&self) {
-        let lanes = self.lanes_kept.lock().clone();
+        let lanes = self.lanes_kept.lock().all();
         for lane in lanes {
             while lane.drain_one() {}
         }

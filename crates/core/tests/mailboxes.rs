@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use common::{DEADLINE, Gate, collector, counter, gated_collector, runtime};
 use iris_core::{
-    Bounds, Context, Drained, ErrorKind, Flow, LaneHost, Mailbox, Message, Overflow, Pid, Refusal, Runtime,
-    SpawnOptions,
+    Bounds, Context, Drained, ErrorKind, Flow, LANES_MAX, LaneHost, Mailbox, Message, Overflow, Pid, Refusal,
+    Runtime, SpawnOptions,
 };
 
 /// An actor with room for two messages that handles one, and waits at the gate.
@@ -153,13 +153,40 @@ fn a_mailbox_is_bounded_by_bytes_too() {
     assert_eq!(hear(&heard, 3), ["0", "12345678", "ab"]);
 }
 
+struct Host;
+
+impl LaneHost for Host {
+    fn wake(&self) {}
+}
+
+#[test]
+fn lanes_come_and_go_without_end_and_one_that_is_held_is_given_to_nobody() {
+    let runtime = runtime();
+    let [heir, held] = [(); 2].map(|()| runtime.add_lane(Arc::new(Host)).unwrap());
+    let (handler, handled) = counter();
+    let pid = runtime.spawn(handler, SpawnOptions { lane: held.id(), ..SpawnOptions::default() }).unwrap();
+    runtime.remove_lane(&held, heir.id());
+    for _ in 0..3 * LANES_MAX {
+        let lane = runtime.add_lane(Arc::new(Host)).unwrap();
+        assert!(lane.id() != held.id() && lane.id() != heir.id());
+        let (handler, handled) = counter();
+        let pid =
+            runtime.spawn(handler, SpawnOptions { lane: lane.id(), ..SpawnOptions::default() }).unwrap();
+        assert!(lane.try_sleep(), "a lane begins awake, and empty");
+        runtime.send(pid, b"x".into()).unwrap();
+        assert_eq!(lane.drain(Instant::now() + DEADLINE), Drained::Empty);
+        handled.wait_for(1);
+        runtime.stop(pid);
+        runtime.remove_lane(&lane, heir.id());
+    }
+    runtime.send(pid, b"x".into()).unwrap();
+    assert!(heir.drain_one(), "what is ready on a lane that was removed is its successor's");
+    handled.wait_for(1);
+}
+
 #[test]
 fn a_long_queue_is_readied_piece_by_piece() {
     const FLOOD: usize = 50_000;
-    struct Host;
-    impl LaneHost for Host {
-        fn wake(&self) {}
-    }
     let runtime = runtime();
     // On a lane of the test's own nobody else takes a turn meanwhile.
     let lane = runtime.add_lane(Arc::new(Host)).unwrap();

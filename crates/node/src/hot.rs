@@ -235,7 +235,7 @@ impl Function for Resume {
     }
 }
 
-/// `resumeCrashed(token, failure)`: the promise of a handler was rejected.
+/// `resumeCrashed(token, failure) => crashed`: the promise of a handler was rejected; false: after its actor's end.
 pub(crate) struct ResumeCrashed;
 
 impl Function for ResumeCrashed {
@@ -247,8 +247,9 @@ impl Function for ResumeCrashed {
         if let Some(reply) = suspended.reply {
             reply.fail(arguments.failure(1));
         }
+        let crashed = state.runtime.is_alive(suspended.suspension.pid());
         suspended.suspension.resume(Flow::Stop(arguments.crash(1)));
-        Ok(raw::boolean(arguments.env, true))
+        Ok(raw::boolean(arguments.env, crashed))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use iris_core::sync::Mutex;
-use iris_core::{Behaviour, Context, ExitReason, Failure, Flow, LaneId, Message, Payload, Reply};
+use iris_core::{Behaviour, Context, ExitReason, Failure, Flow, HostedLane, LaneId, Message, Payload, Reply};
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -22,6 +22,9 @@ const CO_COROUTINE: u32 = 0x80;
 pub(crate) struct PyHandler {
     callable: Py<PyAny>,
     lane: LaneId,
+    /// Holds the lane, which would have another host else.
+    #[expect(dead_code, reason = "held, not read")]
+    hosted: Option<Arc<HostedLane>>,
     shared: Weak<Shared>,
     /// Makes a fresh handler at each restart in place.
     make: Option<Py<PyAny>>,
@@ -30,7 +33,9 @@ pub(crate) struct PyHandler {
 impl PyHandler {
     pub(crate) fn new(shared: &Arc<Shared>, callable: &Bound<'_, PyAny>, lane: LaneId) -> PyResult<Self> {
         check_callable("handler", callable)?;
-        Ok(Self { callable: callable.clone().unbind(), lane, shared: Arc::downgrade(shared), make: None })
+        let hosted = shared.core_here().lane(lane);
+        let callable = callable.clone().unbind();
+        Ok(Self { callable, lane, hosted, shared: Arc::downgrade(shared), make: None })
     }
 
     /// A handler that `make()` gave, and gives afresh at each restart.

@@ -1,0 +1,53 @@
+//! Lanes: every hosted lane that a runtime has made, each for as long as the runtime, some for one host after another.
+//!
+//! A lane is never freed, since a send that raced with its end may still look at it. It begins again with another host when
+//! it is retired and nobody but this list holds it: whoever has an actor run on a lane holds the lane. A send may be on its
+//! last step still, where it looks whether the lane was retired meanwhile. So the lanes take turns, [`REST`] of them at
+//! least, and that step is long over.
+
+use std::sync::Arc;
+
+use crate::lane::HostedLane;
+
+/// Lanes made before one begins again.
+const REST: usize = 1024;
+
+#[derive(Default)]
+pub(crate) struct Lanes {
+    all: Vec<Arc<HostedLane>>,
+    /// Where the search for an unused one goes on.
+    next: usize,
+}
+
+impl Lanes {
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(crate) fn push(&mut self, lane: Arc<HostedLane>) {
+        self.all.push(lane);
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Option<&Arc<HostedLane>> {
+        self.all.get(index)
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<HostedLane>> {
+        self.all.clone()
+    }
+
+    /// A lane that is retired and that nobody holds, once there are enough of them.
+    pub(crate) fn unused(&mut self) -> Option<Arc<HostedLane>> {
+        if self.all.len() < REST {
+            return None;
+        }
+        for _ in 0..self.all.len() {
+            let lane = &self.all[self.next];
+            self.next = (self.next + 1) % self.all.len();
+            if lane.is_retired() && Arc::strong_count(lane) == 1 {
+                return Some(Arc::clone(lane));
+            }
+        }
+        None
+    }
+}
