@@ -64,7 +64,17 @@ def test_senders_lose_nothing(rt: iris.Runtime, inbox: Inbox) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"plain", bytearray(b"plain"), memoryview(b"plain"), memoryview(b"p-l-a-i-n")[::2]]
+    "data",
+    [
+        b"plain",
+        type("Own", (bytes,), {"__len__": None, "__iter__": None})(b"plain"),
+        bytearray(b"plain"),
+        memoryview(b"plain"),
+        memoryview(b"p-l-a-i-n")[::2],
+        memoryview(b"nialp")[::-1],
+        memoryview(b"plain").cast("B", (5, 1)),
+    ],
+    ids=lambda data: type(data).__name__,
 )
 def test_bytes_like_data_is_sent(
     rt: iris.Runtime, inbox: Inbox, data: bytes | bytearray | memoryview
