@@ -1,6 +1,8 @@
 //! The decoders of the wire alone, included from core by their paths, so that they are built for fuzzing in seconds.
 #![expect(dead_code, reason = "connections and tests use the rest")]
 
+#[path = "../../src/mesh/datagram.rs"]
+mod datagram;
 #[path = "../../src/exit.rs"]
 mod exit;
 #[path = "../../src/mesh/frame.rs"]
@@ -12,6 +14,8 @@ mod malformed;
 #[path = "../../src/mesh/v1.rs"]
 mod v1;
 
+use chitchat::{ChitchatId, ChitchatMessage, Deserializable};
+use datagram::{Admission, digest_bytes, look_through};
 use frame::Frame;
 use hello::{Handshake, Spoken};
 
@@ -55,4 +59,32 @@ pub fn read_old(mut bytes: &[u8]) {
         assert_eq!(v1::parse(&bytes[..length - 1]), Ok(None), "it was all needed");
         bytes = &bytes[length..];
     }
+}
+
+/// A node that hears of all and keeps all.
+struct Open(ChitchatId);
+
+impl Admission for Open {
+    fn this(&self) -> &ChitchatId {
+        &self.0
+    }
+
+    fn admits(&mut self, member: &ChitchatId, bytes: usize) -> bool {
+        assert_eq!(digest_bytes(member), bytes);
+        true
+    }
+
+    fn keeps(&mut self, bytes: usize) -> bool {
+        assert!(bytes <= PAYLOAD_MAX << 2, "as much as is unpacked");
+        true
+    }
+}
+
+/// What members say is looked through, and what is left stays as it is when that is done again.
+pub fn read_gossip(bytes: &[u8]) {
+    let mut open = Open(ChitchatId::new("this".to_owned(), 1, ([127, 0, 0, 1], 9000).into()));
+    let Ok(looked) = look_through(bytes, &mut open) else { return };
+    let again = look_through(&looked.message, &mut open).expect("what is left is a message");
+    assert_eq!((again.left_out, &again.message), (0, &looked.message));
+    let _ = ChitchatMessage::deserialize(&mut looked.message.as_slice());
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use super::datagram::look_through;
+use super::datagram::tests::room;
 use super::malformed::Malformed;
 use super::{frame::Frame, hello::Handshake, v1};
 
@@ -43,5 +45,22 @@ fn each_file_is_what_its_name_says() {
             };
             assert!(as_named, "{}: {left:?}", file.display());
         }
+    }
+}
+
+#[test]
+fn each_file_of_gossip_is_what_its_name_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/datagram");
+    let files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 9);
+    for file in files {
+        let looked = look_through(&std::fs::read(&file).unwrap(), &mut room(1000, 1000));
+        let left_out = looked.as_ref().ok().map(|looked| looked.left_out);
+        let expected = match file.file_name().unwrap().to_str().unwrap() {
+            "unknown" | "cut" => None,
+            "of_this" | "contradicts" => Some(1),
+            _ => Some(0),
+        };
+        assert_eq!(left_out, expected, "{}: {looked:?}", file.display());
     }
 }

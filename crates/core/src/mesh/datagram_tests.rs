@@ -1,11 +1,16 @@
 //! What members may say of each other, and what is left out of it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use chitchat::ChitchatMessage;
+use async_trait::async_trait;
+use chitchat::transport::{Socket, Transport};
+use chitchat::{ChitchatConfig, ChitchatMessage, FailureDetectorConfig};
 use proptest::prelude::*;
+use tokio::sync::mpsc;
 
 use super::*;
+use crate::sync::Mutex;
 
 pub(in crate::mesh) fn member(name: &str, incarnation: u64, address: SocketAddr) -> ChitchatId {
     ChitchatId::new(name.to_owned(), incarnation, address)
@@ -71,7 +76,7 @@ pub(in crate::mesh) fn bomb(blocks: usize) -> Vec<u8> {
 }
 
 /// A node that has room for so many bytes of members, and of keys.
-struct Room {
+pub(in crate::mesh) struct Room {
     this: ChitchatId,
     members: usize,
     keys: usize,
@@ -93,7 +98,7 @@ impl Admission for Room {
     }
 }
 
-fn room(members: usize, keys: usize) -> Room {
+pub(in crate::mesh) fn room(members: usize, keys: usize) -> Room {
     Room { this: one("this"), members, keys }
 }
 
@@ -179,7 +184,130 @@ fn what_is_no_message_is_refused() {
     }
 }
 
+/// What chitchat is given to hear: messages that were looked through, one after the other.
+struct Feed(mpsc::Receiver<Vec<u8>>);
+
+#[async_trait]
+impl Transport for Mutex<Option<Feed>> {
+    async fn open(&self, _: SocketAddr) -> anyhow::Result<Box<dyn Socket>> {
+        Ok(Box::new(self.lock().take().unwrap()))
+    }
+}
+
+#[async_trait]
+impl Socket for Feed {
+    async fn send(&mut self, _: SocketAddr, message: ChitchatMessage) -> anyhow::Result<()> {
+        assert!(u16::try_from(message.serialize_to_vec().len()).is_ok(), "it fits a frame");
+        Ok(())
+    }
+
+    async fn recv(&mut self) -> anyhow::Result<(SocketAddr, ChitchatMessage)> {
+        loop {
+            let Some(said) = self.0.recv().await else { std::future::pending().await };
+            if let Ok(message) = ChitchatMessage::deserialize(&mut said.as_slice()) {
+                return Ok((one("a").gossip_advertise_addr, message));
+            }
+        }
+    }
+}
+
+/// Whether chitchat lives after it heard all this.
+async fn lives_after(messages: Vec<Vec<u8>>) -> bool {
+    let config = ChitchatConfig {
+        chitchat_id: one("this"),
+        cluster_id: "iris".to_owned(),
+        gossip_interval: Duration::from_millis(10),
+        listen_addr: one("this").gossip_advertise_addr,
+        seed_nodes: Vec::new(),
+        failure_detector_config: FailureDetectorConfig::default(),
+        marked_for_deletion_grace_period: Duration::from_millis(50),
+        catchup_callback: None,
+        extra_liveness_predicate: None,
+    };
+    let (feed, fed) = mpsc::channel(1);
+    let feeds = Mutex::new(Some(Feed(fed)));
+    let chitchat = chitchat::spawn_chitchat(config, Vec::new(), &feeds).await.unwrap();
+    for said in messages {
+        let Ok(looked) = look_through(&said, &mut room(50_000, 50_000)) else { continue };
+        if feed.send(looked.message).await.is_err() {
+            return false;
+        }
+        tokio::time::advance(Duration::from_millis(20)).await;
+    }
+    let ended = chitchat.termination_watcher();
+    // It still gossips, and takes what this node has to say.
+    let known = chitchat.chitchat();
+    for name in ["name:own", "name:another"] {
+        known.lock().await.self_node_state().set(name, "7 268435456");
+    }
+    drop(known);
+    tokio::time::timeout(Duration::from_secs(1), ended).await.is_err()
+}
+
+/// Versions of which some are as large, or as small, as can be.
+fn version() -> impl Strategy<Value = u64> {
+    prop_oneof![0_u64..6, 0_u64..6, any::<u64>(), Just(u64::MAX), Just(u64::MAX - 1)]
+}
+
+/// What is said of one of a few members.
+fn any_part() -> impl Strategy<Value = Vec<u8>> {
+    let keys = prop::collection::vec(("name:[a-c]", version(), 0_u8..4), 0..4);
+    let name = prop_oneof![Just("this"), Just("a"), Just("b"), Just("")];
+    (name, version(), version(), keys, prop::option::of(version())).prop_map(
+        |(name, collected, from, mut keys, latest)| {
+            // Most often as an honest member would.
+            if from % 4 != 0 {
+                keys.sort_by_key(|(_, version, _)| *version);
+            }
+            let mut said = vec![op::NODE];
+            one(name).serialize(&mut said);
+            collected.serialize(&mut said);
+            from.serialize(&mut said);
+            for (key, version, status) in keys {
+                said.push(op::KEY);
+                key.serialize(&mut said);
+                "7 268435456".serialize(&mut said);
+                version.serialize(&mut said);
+                said.push(status);
+            }
+            if let Some(latest) = latest {
+                said.push(op::LATEST);
+                latest.serialize(&mut said);
+            }
+            said
+        },
+    )
+}
+
+fn any_message() -> impl Strategy<Value = Vec<u8>> {
+    let digest = prop::collection::vec((0_usize..4, version(), version(), version()), 0..5);
+    (prop::collection::vec(any_part(), 0..4), digest, 0_u8..3).prop_map(|(parts, digest, message_kind)| {
+        let mut said = [&HEAD[..], &[message_kind]].concat();
+        if message_kind != kind::ACK {
+            u16::try_from(digest.len()).unwrap().serialize(&mut said);
+            for (member, heartbeat, collected, latest) in digest {
+                one(["this", "a", "b", "c"][member]).serialize(&mut said);
+                for word in [heartbeat, collected, latest] {
+                    word.serialize(&mut said);
+                }
+            }
+        }
+        if message_kind == kind::SYN {
+            "iris".serialize(&mut said);
+        } else {
+            said.extend_from_slice(&ack(&parts.concat())[4..]);
+        }
+        said
+    })
+}
+
 proptest! {
+    #[test]
+    fn chitchat_lives_whatever_members_say(messages in prop::collection::vec(any_message(), 1..20)) {
+        let tasks = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        prop_assert!(tasks.block_on(lives_after(messages)));
+    }
+
     #[test]
     fn garbage_is_refused_or_made_something_of(
         bytes in prop::collection::vec(any::<u8>(), 0..300),
