@@ -135,7 +135,7 @@ memcheck: setup build ## run suites of core, and the Python extension, under val
 	RUST_BACKTRACE=0 cargo test $(CARGO_FLAGS) --config "target.'cfg(unix)'.runner = '$(MEMCHECK)'" -p iris-core --quiet \
 		$(addprefix --test ,$(MEMCHECKED)) -- --test-threads=1 $(MEMCHECK_SKIPS)
 	# What CPython reads of its stack without having written it is its own affair, and says nothing of the extension.
-	PYTHONMALLOC=malloc $(MEMCHECK) --undef-value-errors=no $(PY) tests/python/memchecked.py
+	PYTHONMALLOC=malloc $(MEMCHECK) --undef-value-errors=no --suppressions=tests/python/memchecked.supp $(PY) tests/python/memchecked.py
 
 FUZZED := datagram frame hello v1
 FUZZ := PATH="$(CURDIR)/target/tools/bin:$$PATH" CARGO_TARGET_DIR=$(CURDIR)/target/fuzz cargo +nightly fuzz
