@@ -22,7 +22,7 @@ use crate::list::List;
 use crate::mailbox::Word;
 use crate::pid::Pid;
 use crate::sync::{AtomicPtr, AtomicU16, AtomicU32, AtomicU64, Mutex, Ordering};
-use crate::table::Slot;
+use crate::table::{Slot, Table};
 
 /// One actor.
 #[repr(C, align(32))]
@@ -77,6 +77,8 @@ pub(crate) mod flag {
     pub(crate) const INTERNAL: u16 = 256;
     /// It stands for an actor of another node: a proxy.
     pub(crate) const REMOTE: u16 = 512;
+    /// Owner: its pid is stale, and not all is done that its end takes.
+    pub(crate) const LEAVING: u16 = 1024;
 }
 
 impl Slot for Cell {
@@ -226,9 +228,24 @@ impl Cell {
     ) -> (Option<Box<Details>>, Option<Arc<dyn Behaviour>>) {
         let mut details = self.details.lock();
         retire();
+        self.raise(flag::LEAVING);
         // SAFETY: the caller is the owner, and readers hold the lock.
         let behaviour = unsafe { (*self.owned.get()).behaviour.take() };
         (details.take(), behaviour)
+    }
+
+    /// What came for the actor since its pid became stale; `None` where it has not, or its end is over.
+    pub(crate) fn with_late_details<R>(&self, pid: Pid, visit: impl FnOnce(&mut Details) -> R) -> Option<R> {
+        let mut details = self.details.lock();
+        let is_leaving = Table::is_vacated(self, pid) && self.has(flag::LEAVING);
+        is_leaving.then(|| visit(details.get_or_insert_default()))
+    }
+
+    /// Owner: the end is over. Gives what came since the pid became stale.
+    pub(crate) fn take_late_details(&self) -> Option<Box<Details>> {
+        let mut details = self.details.lock();
+        self.lower(flag::LEAVING);
+        details.take()
     }
 
     /// Owner: the behaviour in force.

@@ -5,16 +5,18 @@
 //! 3. Its pid becomes stale: look-ups, names and paths no longer find it.
 //! 4. Queued messages are dropped and counted, asks among them fail.
 //! 5. Timers are cancelled; links are told EXIT, monitors DOWN; hooks (joins, supervisors) run; the parent is told.
-//! 6. The slot is given back.
+//! 6. Hooks run that were set after its pid became stale: a join returns when all before this is done.
+//! 7. The slot is given back.
 //!
 //! All of it runs on the thread that owns the actor, and calls no user code but the drop of the behaviour.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::cell::{Cell, flag};
 use crate::counters::Dropped;
-use crate::details::{Details, Signal};
+use crate::details::{Details, ExitHook, Signal};
 use crate::exit::ExitReason;
 use crate::list::List;
 use crate::message::{Incoming, SystemKind, SystemMessage};
@@ -117,11 +119,14 @@ fn finalize(shared: &Arc<Shared>, cell: &Cell, pid: Pid, reason: &ExitReason) {
         shared.timing.cancel_of(pid);
     }
     drop_list(shared, cell, pid, cell.word.vacate());
+    shared.counters.exited.fetch_add(1, Ordering::Relaxed);
     if let Some(mut details) = details {
         drop_kept(shared, cell, pid, &mut details);
         tell_others(shared, pid, reason, *details);
     }
-    shared.counters.exited.fetch_add(1, Ordering::Relaxed);
+    if let Some(late) = cell.take_late_details() {
+        run_hooks(pid, reason, late.exit_hooks);
+    }
     let internal = cell.has(flag::INTERNAL);
     shared.table.give_back(cell, pid.index());
     if !internal {
@@ -220,10 +225,14 @@ fn tell_others(shared: &Arc<Shared>, pid: Pid, reason: &ExitReason, details: Det
         let event = Event::Exited { pid, reason: reason.clone(), hold: None };
         shared.signal(spec.supervisor, Signal::Event(Box::new(event)));
     }
-    for hook in details.exit_hooks.into_values() {
-        quietly("an exit hook", || hook(pid, reason));
-    }
+    run_hooks(pid, reason, details.exit_hooks);
     quietly("the drop of earlier code", || {
         drop((details.history, details.function, details.swapped, details.cancel));
     });
+}
+
+fn run_hooks(pid: Pid, reason: &ExitReason, hooks: BTreeMap<u64, ExitHook>) {
+    for hook in hooks.into_values() {
+        quietly("an exit hook", || hook(pid, reason));
+    }
 }

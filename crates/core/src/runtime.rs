@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::actor_ref::ActorRef;
 use crate::cell::{Cell, flag};
 use crate::context;
-use crate::details::ExitHook;
+use crate::details::{Details, ExitHook};
 use crate::error::{Error, Result};
 use crate::exit::ExitReason;
 use crate::lane::{HostedLane, LaneHost, LaneId};
@@ -245,8 +245,10 @@ impl Runtime {
     pub fn on_exit(&self, pid: Pid, hook: ExitHook) -> u64 {
         let id = self.shared.next_id();
         let mut hook = Some(hook);
-        if let Some(cell) = self.shared.table.get(pid) {
-            cell.with_details(pid, |details| details.exit_hooks.extend(hook.take().map(|hook| (id, hook))));
+        let mut keep = |details: &mut Details| details.exit_hooks.extend(hook.take().map(|hook| (id, hook)));
+        let table = &self.shared.table;
+        if table.get(pid).and_then(|cell| cell.with_details(pid, &mut keep)).is_none() {
+            table.vacated(pid).and_then(|cell| cell.with_late_details(pid, &mut keep));
         }
         if let Some(hook) = hook {
             hook(pid, &ExitReason::Normal);
@@ -256,9 +258,12 @@ impl Runtime {
 
     /// Takes a hook back, so that waits which end by time leave nothing behind. False: it was called, or never set.
     pub fn forget_exit(&self, pid: Pid, hook: u64) -> bool {
-        let Some(cell) = self.shared.table.get(pid) else { return false };
-        let taken = cell.look_at_details(pid, |details| details.exit_hooks.remove(&hook));
-        taken.flatten().is_some()
+        let mut take = |details: &mut Details| details.exit_hooks.remove(&hook);
+        let table = &self.shared.table;
+        let taken = table.get(pid).and_then(|cell| cell.look_at_details(pid, &mut take)).flatten();
+        let taken = taken
+            .or_else(|| table.vacated(pid).and_then(|cell| cell.with_late_details(pid, &mut take)).flatten());
+        taken.is_some()
     }
 
     /// Blocks until the actor has ended. False: the time is over. True at once for a pid that no actor has; false at once

@@ -42,6 +42,12 @@ pub(crate) trait Slot {
     fn link(&self) -> &AtomicU32;
 }
 
+/// The generation after this one.
+fn following(generation: u32) -> u32 {
+    let generation = generation & !PROXY;
+    if generation == GENERATION_MAX { 1 } else { generation + 1 }
+}
+
 /// Slots by index and generation.
 pub(crate) struct Table<S> {
     segments: Box<[AtomicPtr<S>]>,
@@ -122,9 +128,18 @@ impl<S: Slot> Table<S> {
 
     /// Makes the pid stale. The slot is not given out before [`Table::give_back`].
     pub(crate) fn retire_pid(slot: &S) {
-        let generation = slot.generation().load(Ordering::Relaxed) & !PROXY;
-        let next = if generation == GENERATION_MAX { 1 } else { generation + 1 };
+        let next = following(slot.generation().load(Ordering::Relaxed));
         slot.generation().store(next | VACANT, Ordering::Release);
+    }
+
+    /// The slot of a pid that is stale, in which nobody has lived since.
+    pub(crate) fn vacated(&self, pid: Pid) -> Option<&S> {
+        self.slot(pid.index()).filter(|slot| Self::is_vacated(slot, pid))
+    }
+
+    /// Whether this pid was the last that the slot had.
+    pub(crate) fn is_vacated(slot: &S, pid: Pid) -> bool {
+        slot.generation().load(Ordering::Acquire) == following(pid.generation()) | VACANT
     }
 
     /// Gives the slot to the next who asks, unless its generations are used up.

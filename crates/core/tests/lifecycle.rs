@@ -1,16 +1,16 @@
-//! Timers, pull actors, virtual actors, shutdown, and arguments out of range.
+//! Timers, pull actors, virtual actors, ends, shutdown, and arguments out of range.
 
 #![allow(clippy::unwrap_used, clippy::trivially_copy_pass_by_ref, reason = "a test fails by panicking")]
 
 mod common;
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use common::{Bell, DEADLINE, Gate, bytes, collector, counter, gated_collector, notice, pull, runtime};
 use iris_core::{
-    ACTORS_MAX, Clock, ErrorKind, ExitReason, Finish, Incoming, LaneId, ManualClock, Received, Runtime,
-    RuntimeOptions, SpawnOptions, SystemKind, Waiter,
+    ACTORS_MAX, Behaviour, Clock, Context, ErrorKind, ExitReason, Finish, Flow, Incoming, LaneId,
+    ManualClock, Message, Pid, Received, Runtime, RuntimeOptions, SpawnOptions, SystemKind, Waiter,
 };
 
 fn runtime_with_clock() -> (Runtime, ManualClock) {
@@ -308,4 +308,50 @@ fn two_swaps_of_a_pull_actor_are_one_change() {
     assert_eq!(function.downcast_ref::<&str>(), Some(&"third"));
     assert_eq!(bytes(&pull(&mut mailbox, &bell).unwrap()), b"x");
     assert!(matches!(mailbox.finish(ExitReason::Normal), Finish::Ended));
+}
+
+/// A behaviour whose memory is held up at a gate.
+struct HeldUp(Gate);
+
+impl Behaviour for HeldUp {
+    fn handle(&self, _: &Context<'_>, _: Message) -> Flow {
+        Flow::Continue
+    }
+}
+
+impl Drop for HeldUp {
+    fn drop(&mut self) {
+        self.0.pass();
+    }
+}
+
+#[test]
+fn a_join_that_begins_while_an_actor_ends_waits_for_all_of_its_end() {
+    let runtime = runtime();
+    let gate = Gate::default();
+    let pid = runtime.spawn(HeldUp(gate.clone()), SpawnOptions::default()).unwrap();
+    let linked = runtime.spawn_observed(SpawnOptions::default()).unwrap();
+    runtime.link(pid, linked).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| runtime.stop(pid));
+        gate.wait_for_one_inside();
+        // Its pid is stale by now.
+        assert_eq!(runtime.link(pid, linked).unwrap_err().kind(), ErrorKind::NoProcess);
+        assert!(!runtime.join(pid, Some(Duration::ZERO)));
+        let (tell, called) = mpsc::channel();
+        let hook = |name: &'static str| {
+            let tell = tell.clone();
+            let hook = move |_: Pid, reason: &ExitReason| tell.send((name, reason.clone())).unwrap();
+            runtime.on_exit(pid, Box::new(hook))
+        };
+        let [kept, taken_back] = ["kept", "taken back"].map(hook);
+        assert!(runtime.forget_exit(pid, taken_back));
+        assert!(called.try_recv().is_err());
+        gate.open();
+        assert!(runtime.join(pid, Some(DEADLINE)));
+        assert_eq!(called.try_iter().collect::<Vec<_>>(), [("kept", ExitReason::Killed)]);
+        assert!(!runtime.forget_exit(pid, kept));
+    });
+    assert_eq!(runtime.take_observed(linked).unwrap().len(), 1);
+    assert_eq!(runtime.stats().exited, 1);
 }
