@@ -7,8 +7,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-loss=5
-[ "${1:-}" != --loss ] || loss="${2:-5}"
+# Three heartbeats are the longest that a connection may bring nothing. TCP sends a lost packet again after a time that doubles:
+# one of twenty lost takes seconds, three of ten a minute now and then, and as little as five of them go through in a second.
+loss=5 heartbeat_ms=5000 messages=20000
+[ "${1:-}" != --loss ] || { loss="${2:-5}" heartbeat_ms=30000 messages=2000; }
 
 missing() {
     echo "netem: not run: $1" >&2
@@ -55,10 +57,10 @@ done
 
 .venv/bin/python -m iris certs init "$directory" server client >/dev/null
 mkfifo "$directory/open"
-ip netns exec "$there" .venv/bin/python tests/netem/node.py serve 10.203.0.2:9000 "$directory" <"$directory/open" &
+ip netns exec "$there" .venv/bin/python tests/netem/node.py serve 10.203.0.2:9000 "$directory" "$heartbeat_ms" <"$directory/open" &
 server=$!
 # The server ends when this end of its standard input is closed.
 exec 9>"$directory/open"
-ip netns exec "$here" timeout 600 .venv/bin/python tests/netem/node.py call 10.203.0.2:9000 "$directory"
+ip netns exec "$here" timeout 600 .venv/bin/python tests/netem/node.py call 10.203.0.2:9000 "$directory" "$heartbeat_ms" "$messages"
 [ "${1:-}" != --loss ] || ip netns exec "$there" nft list table inet lossy | grep -o 'packets [0-9]*' | sed 's/^/netem: dropped /'
 echo "netem: passed"
