@@ -81,6 +81,26 @@ def test_join_of_oneself_is_refused(rt: iris.Runtime) -> None:
     assert rt.ask_blocking(rt.spawn(handler), b"") == b"refused"
 
 
+def test_last_words_never_wait_for_the_actor_that_says_them(rt: iris.Runtime) -> None:
+    refused: list[str] = []
+
+    class Handler:
+        def __call__(self, message: bytes) -> None: ...
+
+        def __del__(self) -> None:
+            for wait in (rt.join, lambda pid: rt.ask_blocking(pid, b"")):
+                try:
+                    wait(pid)
+                except iris.WouldDeadlockError as error:
+                    refused.append(str(error))
+
+    pid = rt.spawn(Handler())
+    assert rt.stop(pid)
+    assert rt.join(pid, timeout=DEADLINE)
+    eventually(lambda: len(refused) == 2, "both last words")
+    assert refused == [f"actor {pid} would wait for its own end", f"actor {pid} would wait for its own answer"]
+
+
 def test_swap_meets_every_later_message(rt: iris.Runtime) -> None:
     seen, go, entered = [], threading.Event(), threading.Event()
 

@@ -114,9 +114,10 @@ impl Runtime {
     /// again and again, then it sleeps.
     ///
     /// # Errors
-    /// `AskTimeout`, `AskFailed`, `NoProcess`, `MailboxFull`; `WouldDeadlock` for an actor that asks itself.
+    /// `AskTimeout`, `AskFailed`, `NoProcess`, `MailboxFull`; `WouldDeadlock` for an actor whose code this
+    /// thread is within: it could not answer meanwhile.
     pub fn ask_blocking(&self, pid: Pid, payload: Payload, timeout: Option<Duration>) -> Result<Payload> {
-        if context::current() == Some(pid) {
+        if context::is_within(pid) {
             return Err(Error::new(ErrorKind::WouldDeadlock, format!("actor {pid} would wait for itself")));
         }
         let slot = Arc::new((Mutex::new(None), Condvar::new()));

@@ -1,6 +1,6 @@
 //! Context: what a behaviour may ask of its actor and runtime while it handles a message.
 
-use std::cell::Cell as StdCell;
+use std::cell::{Cell as StdCell, RefCell};
 use std::sync::Arc;
 
 use crate::behaviour::Flow;
@@ -17,20 +17,39 @@ thread_local! {
     static CURRENT: StdCell<Option<Pid>> = const { StdCell::new(None) };
 }
 
+thread_local! {
+    /// Those whose code the current actor's runs within, outermost first.
+    static BENEATH: RefCell<Vec<Pid>> = const { RefCell::new(Vec::new()) };
+}
+
 /// The actor that runs on this thread.
 #[must_use]
 pub fn current() -> Option<Pid> {
     CURRENT.with(StdCell::get)
 }
 
-/// Marks this thread as running an actor until the guard goes, for hosts that run actors on threads of their own.
+/// Whether this thread is within the actor's code: it runs the actor, or what another actor does meanwhile, as when a handler
+/// stops an actor whose memory is given back then. Until this thread returns there, the actor neither answers nor ends.
+#[must_use]
+pub fn is_within(pid: Pid) -> bool {
+    current().is_some_and(|current| current == pid || BENEATH.with(|beneath| beneath.borrow().contains(&pid)))
+}
+
+/// Marks this thread as running an actor until the guard goes, for hosts that run actors on threads of their own. Guards of
+/// one thread go in the opposite order of their making.
 pub fn enter(pid: Pid) -> Entered {
-    Entered { before: CURRENT.with(|current| current.replace(Some(pid))) }
+    let before = CURRENT.with(|current| current.replace(Some(pid)));
+    let covered = before.filter(|before| *before != pid);
+    if let Some(covered) = covered {
+        BENEATH.with(|beneath| beneath.borrow_mut().push(covered));
+    }
+    Entered { before, covers: covered.is_some() }
 }
 
 /// Marks this thread as running no actor: in a forked child the actor whose code forked is the parent's.
 pub fn leave() {
     CURRENT.with(|current| current.set(None));
+    BENEATH.with(|beneath| beneath.borrow_mut().clear());
 }
 
 /// See [`enter`].
@@ -38,11 +57,15 @@ pub fn leave() {
 #[must_use]
 pub struct Entered {
     before: Option<Pid>,
+    covers: bool,
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
         CURRENT.with(|current| current.set(self.before));
+        if self.covers {
+            BENEATH.with(|beneath| beneath.borrow_mut().pop());
+        }
     }
 }
 

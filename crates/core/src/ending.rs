@@ -8,13 +8,15 @@
 //! 6. Hooks run that were set after its pid became stale: a join returns when all before this is done.
 //! 7. The slot is given back.
 //!
-//! All of it runs on the thread that owns the actor, and calls no user code but the drop of the behaviour.
+//! All of it runs on the thread that owns the actor, marked as the actor's own: what a drop of its memory asks of the
+//! runtime is refused where it would wait for this end.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::cell::{Cell, flag};
+use crate::context;
 use crate::counters::Dropped;
 use crate::details::{Details, ExitHook, Signal};
 use crate::exit::ExitReason;
@@ -55,6 +57,7 @@ pub(crate) fn asks_supervisor(shared: &Arc<Shared>, cell: &Cell, pid: Pid, reaso
 /// Ends the owner's actor. True: it is not owned any more, ended or waiting for its children. False: it is still
 /// owned, ends after its children, and has signals to obey.
 pub(crate) fn end(shared: &Arc<Shared>, cell: &Cell, pid: Pid, reason: ExitReason) -> bool {
+    let _within = context::enter(pid);
     cell.word.close();
     let cancel = cell.look_at_details(pid, |details| details.cancel.take()).flatten();
     if let Some(cancel) = cancel {
@@ -80,6 +83,7 @@ pub(crate) fn end(shared: &Arc<Shared>, cell: &Cell, pid: Pid, reason: ExitReaso
 
 /// Ends the owner's actor that waited for its children.
 pub(crate) fn finish(shared: &Arc<Shared>, cell: &Cell, pid: Pid) {
+    let _within = context::enter(pid);
     let reason = cell.look_at_details(pid, |details| details.ending.take()).flatten();
     finalize(shared, cell, pid, &reason.unwrap_or(ExitReason::Killed));
 }

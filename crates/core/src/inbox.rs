@@ -84,6 +84,11 @@ impl<T: Linked> Inbox<T> {
         self.word.compare_exchange(PARKED, EMPTY, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
+    /// What was pushed until now is there to be taken, and every later push sees what this thread did before.
+    pub(crate) fn draw_line(&self) {
+        self.word.fetch_or(0, Ordering::AcqRel);
+    }
+
     pub(crate) fn has_work(&self) -> bool {
         self.word.load(Ordering::Acquire) > PARKED
     }

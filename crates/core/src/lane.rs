@@ -39,8 +39,8 @@ impl LaneId {
 
 /// Whoever drains a hosted lane.
 pub trait LaneHost: Send + Sync + 'static {
-    /// Something is ready and the lane was asleep. Called from any thread, once per sleep; must not block, and must
-    /// not call back into the runtime.
+    /// Something is ready and the lane was asleep. Called from any thread, once per sleep, and now and then once more for
+    /// a lane that another host had before; must not block, and must not call back into the runtime.
     fn wake(&self);
 }
 
@@ -61,7 +61,8 @@ pub struct HostedLane {
     ready: ReadyQueue,
     host: RwLock<Arc<dyn LaneHost>>,
     interrupts: AtomicU32,
-    /// Where its actors go since the host is gone; `NO_LANE` while it is here.
+    /// Where its actors go since the host is gone; `NO_LANE` while it is here. Changed together with the host, under
+    /// its lock.
     successor: AtomicU16,
     turns: AtomicU32,
 }
@@ -167,7 +168,7 @@ impl HostedLane {
             let host = Arc::clone(&self.host.read());
             host.wake();
         }
-        if self.successor.load(Ordering::SeqCst) != NO_LANE {
+        if self.successor.load(Ordering::Acquire) != NO_LANE {
             self.move_on(shared);
         }
     }
@@ -178,29 +179,44 @@ impl HostedLane {
 
     /// The host goes: what is ready now or later runs on another lane.
     pub(crate) fn retire(&self, shared: &Shared, successor: LaneId, nobody: Arc<dyn LaneHost>) {
-        *self.host.write() = nobody;
-        self.successor.store(successor.get(), Ordering::SeqCst);
+        self.change_host(nobody, successor.get());
+        self.ready.draw_line();
         self.move_on(shared);
     }
 
     /// Whether the host is gone, and all that was ready.
     pub(crate) fn is_retired(&self) -> bool {
-        self.successor.load(Ordering::SeqCst) != NO_LANE && !self.has_work()
+        self.successor.load(Ordering::Acquire) != NO_LANE && !self.has_work()
     }
 
     /// A retired lane that nobody uses any more gets another host, and is awake.
     pub(crate) fn begin_again(&self, host: Arc<dyn LaneHost>) {
-        *self.host.write() = host;
-        self.successor.store(NO_LANE, Ordering::SeqCst);
+        self.change_host(host, NO_LANE);
         self.ready.unpark();
     }
 
+    fn change_host(&self, host: Arc<dyn LaneHost>, successor: u16) {
+        let mut before = self.host.write();
+        *before = host;
+        self.successor.store(successor, Ordering::Release);
+    }
+
     fn move_on(&self, shared: &Shared) {
-        let successor = LaneId::new(self.successor.load(Ordering::SeqCst));
-        while let Some(cell) = self.ready.pop() {
+        while let Some((cell, successor)) = self.next_to_move() {
             cell.set_lane(successor);
             shared.schedule(cell);
         }
+    }
+
+    /// The oldest ready actor and where it goes; nothing since the lane began again. The lock makes the two one step: a
+    /// sender that is late takes no actor from the next host.
+    fn next_to_move(&self) -> Option<(&Cell, LaneId)> {
+        let _host = self.host.read();
+        let successor = self.successor.load(Ordering::Acquire);
+        if successor == NO_LANE {
+            return None;
+        }
+        self.ready.pop().map(|cell| (cell, LaneId::new(successor)))
     }
 }
 

@@ -68,15 +68,15 @@ impl World {
         while self.lane.drain_one() {}
     }
 
-    /// The host's life, until it has handled so many messages.
-    fn host(&self, count: usize) {
+    /// The life of a lane's host, until so many messages were handled.
+    fn host(&self, lane: &HostedLane, count: usize) {
         let mut woken = 0;
         loop {
-            self.drain();
+            while lane.drain_one() {}
             if self.handled()[0] == count {
                 return;
             }
-            if self.lane.try_sleep() {
+            if lane.try_sleep() {
                 let mut rung = self.bell.0.lock().expect("no model panics under it");
                 while *rung == woken {
                     rung = self.bell.1.wait(rung).expect("no model panics under it");
@@ -114,9 +114,27 @@ fn a_host_that_falls_asleep_is_woken_for_every_message() {
     check(|world| {
         let pid = world.spawn(SpawnOptions::default());
         let host = Arc::clone(world);
-        let host = thread::spawn(move || host.host(2));
+        let host = thread::spawn(move || host.host(&host.lane, 2));
         assert_eq!(world.send(pid) + world.send(pid), 2);
         host.join().expect("the host");
+        assert_eq!(world.handled(), [2, 0]);
+    });
+}
+
+#[test]
+fn a_sender_that_is_late_takes_nothing_from_a_lane_that_began_again() {
+    check(|world| {
+        let heir = world.runtime.add_lane(std::sync::Arc::clone(&world.bell) as _).expect("a lane");
+        let first = world.spawn(SpawnOptions::default());
+        let sender = Arc::clone(world);
+        let sender = thread::spawn(move || sender.send(first));
+        world.runtime.remove_lane(&world.lane, heir.id());
+        world.host(&heir, 1);
+        world.lane.begin_again(std::sync::Arc::clone(&world.bell) as _);
+        let second = world.spawn(SpawnOptions::default());
+        assert_eq!(world.send(second), 1);
+        assert_eq!(sender.join().expect("the sender"), 1);
+        assert!(world.lane.drain_one() && !heir.has_work());
         assert_eq!(world.handled(), [2, 0]);
     });
 }
@@ -208,7 +226,7 @@ fn a_sender_that_waits_for_room_is_let_in() {
         };
         let pid = world.spawn(options);
         let host = Arc::clone(world);
-        let host = thread::spawn(move || host.host(2));
+        let host = thread::spawn(move || host.host(&host.lane, 2));
         for _ in 0..2 {
             world.runtime.send(pid, b"x".into()).expect("it lives");
         }

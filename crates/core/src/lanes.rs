@@ -1,16 +1,12 @@
 //! Lanes: every hosted lane that a runtime has made, each for as long as the runtime, some for one host after another.
 //!
 //! A lane is never freed, since a send that raced with its end may still look at it. It begins again with another host when
-//! it is retired and nobody but this list holds it: whoever has an actor run on a lane holds the lane. A send may be on its
-//! last step still, where it looks whether the lane was retired meanwhile. So the lanes take turns, [`REST`] of them at
-//! least, and that step is long over.
+//! it is retired and nobody but this list holds it: whoever has an actor run on a lane holds the lane, so that no actor is on
+//! its way there. A sender that is late looks for its successor under the lock that the change of hosts takes.
 
 use std::sync::Arc;
 
 use crate::lane::HostedLane;
-
-/// Lanes made before one begins again.
-const REST: usize = 1024;
 
 #[derive(Default)]
 pub(crate) struct Lanes {
@@ -36,11 +32,8 @@ impl Lanes {
         self.all.clone()
     }
 
-    /// A lane that is retired and that nobody holds, once there are enough of them.
+    /// A lane that is retired and that nobody holds.
     pub(crate) fn unused(&mut self) -> Option<Arc<HostedLane>> {
-        if self.all.len() < REST {
-            return None;
-        }
         for _ in 0..self.all.len() {
             let lane = &self.all[self.next];
             self.next = (self.next + 1) % self.all.len();

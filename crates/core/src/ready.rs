@@ -53,6 +53,11 @@ impl ReadyQueue {
         Some(oldest)
     }
 
+    /// See [`Inbox::draw_line`].
+    pub(crate) fn draw_line(&self) {
+        self.inbox.draw_line();
+    }
+
     pub(crate) fn has_work(&self) -> bool {
         self.inbox.has_work() || !self.taken.lock().first.is_null()
     }

@@ -123,7 +123,7 @@ impl Runtime {
         loop {
             match self.shared.try_send(pid, payload) {
                 Err(SendError { refusal: Refusal::WouldBlock, payload: back }) => {
-                    if self.is_in_handler() || context::current() == Some(pid) {
+                    if self.is_in_handler() || context::is_within(pid) {
                         return Err(self.give_up(pid, back));
                     }
                     self.shared.wait_for_room(pid, Duration::MAX);
@@ -267,10 +267,10 @@ impl Runtime {
     }
 
     /// Blocks until the actor has ended. False: the time is over. True at once for a pid that no actor has; false at once
-    /// for the actor that asks.
+    /// for an actor whose end this thread would hold up: it is within that actor's code, or within its end.
     #[must_use]
     pub fn join(&self, pid: Pid, timeout: Option<Duration>) -> bool {
-        if context::current() == Some(pid) {
+        if context::is_within(pid) {
             return false;
         }
         let slot = Arc::new((Mutex::new(false), Condvar::new()));
@@ -343,7 +343,7 @@ impl Runtime {
         self.shared.kept_lane(id)
     }
 
-    /// Retires a lane: its actors, ready or not, run on `successor` from now on.
+    /// Retires a lane: its actors, ready or not, run on `successor` from now on, which is to be held for as long.
     pub fn remove_lane(&self, lane: &HostedLane, successor: LaneId) {
         struct Nobody;
         impl LaneHost for Nobody {

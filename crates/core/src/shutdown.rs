@@ -116,7 +116,7 @@ fn wait_until_quiet(shared: &Shared) -> usize {
 /// Whether an actor has something to finish: messages that wait, or a handler that runs. What an observed actor keeps waits
 /// for a reader; a pull actor that waits for messages has none to finish; the caller's own actor is not waited for.
 fn is_busy(cell: &Cell, pid: Pid) -> bool {
-    if cell.has(flag::OBSERVED | flag::INTERNAL) || crate::context::current() == Some(pid) {
+    if cell.has(flag::OBSERVED | flag::INTERNAL) || crate::context::is_within(pid) {
         return false;
     }
     cell.queued() > 0 || (!cell.has(flag::PULL) && !cell.word.is_idle())
@@ -136,11 +136,11 @@ fn kill(shared: &Arc<Shared>) {
 
 fn wait_until_gone(shared: &Arc<Shared>, until: Instant) -> Vec<Pid> {
     let pause = (Mutex::new(()), Condvar::new());
-    let this = crate::context::current();
     loop {
         // What is ready on a host's lane has its stop before it: it ends here, and no handler is called.
         shared.drain_lanes();
-        let left: Vec<Pid> = live(shared).into_iter().filter(|pid| Some(*pid) != this).collect();
+        let left: Vec<Pid> =
+            live(shared).into_iter().filter(|pid| !crate::context::is_within(*pid)).collect();
         if left.is_empty() || Instant::now() >= until {
             return left;
         }

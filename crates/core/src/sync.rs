@@ -29,8 +29,8 @@ pub(crate) use loom::sync::atomic::{
 /// loom's knows no `const`.
 #[cfg(loom)]
 macro_rules! loom_thread_local {
-    (static $name:ident: $type:ty = const $first:block;) => {
-        loom::thread_local! { static $name: $type = $first; }
+    ($(#[$meta:meta])* static $name:ident: $type:ty = const $first:block;) => {
+        loom::thread_local! { $(#[$meta])* static $name: $type = $first; }
     };
 }
 #[cfg(loom)]

@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
 use common::{Bell, DEADLINE, Gate, bytes, collector, counter, gated_collector, notice, pull, runtime};
@@ -310,18 +310,18 @@ fn two_swaps_of_a_pull_actor_are_one_change() {
     assert!(matches!(mailbox.finish(ExitReason::Normal), Finish::Ended));
 }
 
-/// A behaviour whose memory is held up at a gate.
-struct HeldUp(Gate);
+/// A behaviour that does something when its memory is given back.
+struct OnDrop<F: Fn() + Send + Sync + 'static>(F);
 
-impl Behaviour for HeldUp {
+impl<F: Fn() + Send + Sync + 'static> Behaviour for OnDrop<F> {
     fn handle(&self, _: &Context<'_>, _: Message) -> Flow {
         Flow::Continue
     }
 }
 
-impl Drop for HeldUp {
+impl<F: Fn() + Send + Sync + 'static> Drop for OnDrop<F> {
     fn drop(&mut self) {
-        self.0.pass();
+        (self.0)();
     }
 }
 
@@ -329,7 +329,8 @@ impl Drop for HeldUp {
 fn a_join_that_begins_while_an_actor_ends_waits_for_all_of_its_end() {
     let runtime = runtime();
     let gate = Gate::default();
-    let pid = runtime.spawn(HeldUp(gate.clone()), SpawnOptions::default()).unwrap();
+    let held_up = gate.clone();
+    let pid = runtime.spawn(OnDrop(move || held_up.pass()), SpawnOptions::default()).unwrap();
     let linked = runtime.spawn_observed(SpawnOptions::default()).unwrap();
     runtime.link(pid, linked).unwrap();
     std::thread::scope(|scope| {
@@ -354,4 +355,36 @@ fn a_join_that_begins_while_an_actor_ends_waits_for_all_of_its_end() {
     });
     assert_eq!(runtime.take_observed(linked).unwrap().len(), 1);
     assert_eq!(runtime.stats().exited, 1);
+}
+
+/// A handler stops a parent, whose child ends within that end: none of the three can go on before the child's memory is
+/// given back.
+#[test]
+fn what_runs_within_an_actors_code_or_end_is_refused_a_wait_for_it() {
+    let runtime = runtime();
+    let family = Arc::new(OnceLock::<[Pid; 3]>::new());
+    let (tell, told) = mpsc::channel();
+    let (within, waits_for) = (runtime.clone(), Arc::clone(&family));
+    let last_words = move || {
+        for pid in *waits_for.get().unwrap() {
+            let refused = within.ask_blocking(pid, b"".into(), None).unwrap_err().kind();
+            tell.send((refused, within.join(pid, None))).unwrap();
+        }
+    };
+    let parent = runtime.spawn(collector().0, SpawnOptions::default()).unwrap();
+    let options = SpawnOptions { parent: Some(parent), ..SpawnOptions::default() };
+    let child = runtime.spawn(OnDrop(last_words), options).unwrap();
+    let (outer, handled) = mpsc::channel();
+    let stopper = move |context: &Context<'_>, _: Message| {
+        let _ = outer.send((context.runtime().stop(parent), iris_core::is_within(child)));
+        Flow::Continue
+    };
+    let stopper = runtime.spawn(stopper, SpawnOptions::default()).unwrap();
+    family.set([child, parent, stopper]).unwrap();
+    runtime.send(stopper, b"stop it".into()).unwrap();
+    for _ in 0..3 {
+        assert_eq!(told.recv_timeout(DEADLINE).unwrap(), (ErrorKind::WouldDeadlock, false));
+    }
+    assert_eq!(handled.recv_timeout(DEADLINE).unwrap(), (true, false));
+    assert!(runtime.join(child, Some(DEADLINE)) && runtime.join(parent, Some(DEADLINE)));
 }

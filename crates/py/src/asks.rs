@@ -143,7 +143,7 @@ pub(crate) fn ask_blocking<'py>(
     let payload = payload::from_python(data)?;
     let options = options(py, shared, timeout)?;
     let Some(pid) = pid else { return Err(raise(nobody())) };
-    if iris_core::current() == Some(pid) {
+    if iris_core::is_within(pid) {
         let message = format!("actor {pid} would wait for its own answer");
         return Err(raise_kind(ErrorKind::WouldDeadlock, &message));
     }

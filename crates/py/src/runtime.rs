@@ -159,7 +159,7 @@ impl Runtime {
         let core = self.shared.core()?;
         let deadline = wait::deadline(timeout)?;
         let Some(pid) = pid.get() else { return Ok(true) };
-        if iris_core::current() == Some(pid) {
+        if iris_core::is_within(pid) {
             let message = format!("actor {pid} would wait for its own end");
             return Err(crate::errors::raise_kind(iris_core::ErrorKind::WouldDeadlock, &message));
         }
