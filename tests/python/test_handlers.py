@@ -110,6 +110,7 @@ def test_async_handlers_of_each_kind(rt: iris.Runtime, handler: Callable[[bytes]
     assert asyncio.run(on_a_loop()) == b"SAID"
 
 
+@pytest.mark.filterwarnings("ignore:Assigning a code object:DeprecationWarning")
 def test_a_handler_may_become_another_in_place(rt: iris.Runtime) -> None:
     def first(message: bytes) -> bytes:
         return b"first"

@@ -214,16 +214,8 @@ fn tell_others(shared: &Arc<Shared>, pid: Pid, reason: &ExitReason, details: Det
     for waiter in details.waiter.into_iter().chain(details.readers) {
         waiter.wake();
     }
-    if let Some((parent, order)) = details.parent
-        && let Some(cell) = shared.table.get(parent)
-    {
-        let last = cell.look_at_details(parent, |details| {
-            details.children.remove(&order);
-            details.children.is_empty() && details.ending.is_some()
-        });
-        if last == Some(true) {
-            shared.signal(parent, Signal::ChildrenGone);
-        }
+    if let Some((parent, order)) = details.parent {
+        forget_child(shared, parent, order);
     }
     if let Some(spec) = details.restarted_by {
         let event = Event::Exited { pid, reason: reason.clone(), hold: None };
@@ -233,6 +225,18 @@ fn tell_others(shared: &Arc<Shared>, pid: Pid, reason: &ExitReason, details: Det
     quietly("the drop of earlier code", || {
         drop((details.history, details.function, details.swapped, details.cancel));
     });
+}
+
+/// The parent's child of this number is gone.
+pub(crate) fn forget_child(shared: &Shared, parent: Pid, order: u64) {
+    let Some(cell) = shared.table.get(parent) else { return };
+    let last = cell.look_at_details(parent, |details| {
+        details.children.remove(&order);
+        details.children.is_empty() && details.ending.is_some()
+    });
+    if last == Some(true) {
+        shared.signal(parent, Signal::ChildrenGone);
+    }
 }
 
 fn run_hooks(pid: Pid, reason: &ExitReason, hooks: BTreeMap<u64, ExitHook>) {

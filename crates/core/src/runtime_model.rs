@@ -371,6 +371,25 @@ fn a_parent_ends_when_its_last_child_is_stopped_meanwhile() {
     });
 }
 
+#[test]
+fn a_child_that_ends_while_it_is_spawned_holds_no_parent_up() {
+    check(|runtime, _| {
+        let parent = spawn(runtime);
+        race(
+            runtime,
+            move |runtime| runtime.spawn(handle, SpawnOptions { parent: Some(parent), ..plain() }).is_ok(),
+            move |runtime| {
+                let found: Vec<_> = runtime.shared().table.slots().filter_map(|(_, pid)| pid).collect();
+                found.into_iter().filter(|pid| *pid != parent).for_each(|pid| {
+                    runtime.stop(pid);
+                });
+            },
+        );
+        runtime.stop(parent);
+        assert!(runtime.join(parent, None));
+    });
+}
+
 // Timers
 
 #[test]

@@ -76,7 +76,6 @@ pub(crate) fn close(shared: &Arc<Shared>, deadline: Duration) -> ShutdownReport 
     }
     let before = live(shared).len();
     let busy = wait_until_quiet(shared);
-    kill(shared);
     let unfinished = wait_until_gone(shared, Instant::now() + GRACE);
     if let Some(attached) = shared.attached.get() {
         attached.close();
@@ -122,13 +121,15 @@ fn is_busy(cell: &Cell, pid: Pid) -> bool {
     cell.queued() > 0 || (!cell.has(flag::PULL) && !cell.word.is_idle())
 }
 
+/// Stops all that were not told to stop yet, supervisors first.
 fn kill(shared: &Arc<Shared>) {
-    for supervisor in shared.supervisors.internal() {
+    let internal = shared.supervisors.internal().into_iter();
+    for supervisor in internal.filter(|supervisor| shared.cell(*supervisor).is_ok()) {
         shared.stop(supervisor, ExitReason::Killed);
     }
-    for (_, pid) in shared.table.slots() {
+    for (cell, pid) in shared.table.slots() {
         // Whom a proxy stands for lives on elsewhere.
-        if let Some(pid) = pid.filter(|pid| !pid.is_proxy()) {
+        if let Some(pid) = pid.filter(|pid| !pid.is_proxy() && cell.word.is_open()) {
             shared.stop(pid, ExitReason::Killed);
         }
     }
@@ -137,6 +138,8 @@ fn kill(shared: &Arc<Shared>) {
 fn wait_until_gone(shared: &Arc<Shared>, until: Instant) -> Vec<Pid> {
     let pause = (Mutex::new(()), Condvar::new());
     loop {
+        // Again and again: a spawn that was under way and the look before may have missed each other.
+        kill(shared);
         // What is ready on a host's lane has its stop before it: it ends here, and no handler is called.
         shared.drain_lanes();
         let left: Vec<Pid> =

@@ -6,6 +6,7 @@ use crate::behaviour::Behaviour;
 use crate::bounded::Bounded;
 use crate::cell::{Cell, flag};
 use crate::details::{Details, Waiter};
+use crate::ending;
 use crate::error::{Error, Result};
 use crate::lane::LaneId;
 use crate::options::SpawnOptions;
@@ -112,7 +113,7 @@ impl Runtime {
         Ok((cell, pid))
     }
 
-    /// Gives a new actor its place: parent, supervisor, name, path. What fails ends it again.
+    /// Gives a new actor its place: parent or supervisor, name, path. What fails ends it again.
     fn settle(&self, pid: Pid, options: SpawnOptions) -> Result<Pid> {
         let SpawnOptions { parent, supervisor, name, path, .. } = options;
         if self.is_closed() {
@@ -127,38 +128,49 @@ impl Runtime {
             if let Some(parent) = parent {
                 self.adopt(parent, pid)?;
             }
+            if let Some(spec) = supervisor {
+                self.adopt(spec.supervisor, pid)?;
+                self.shared().supervisors.add_in_place(self.shared(), spec, pid)?;
+            }
+            // Who finds it by its name may make it fail: it is supervised by then.
             if let Some(name) = &name {
                 self.register(name, pid)?;
             }
             if let Some(path) = &path {
                 self.register_path(path, pid)?;
             }
-            if let Some(spec) = supervisor {
-                self.adopt(spec.supervisor, pid)?;
-                self.shared().supervisors.add_in_place(self.shared(), spec, pid)?;
-            }
             Ok(pid)
         })();
         if settled.is_err() {
+            if supervisor.is_some() {
+                self.unsupervise(pid);
+            }
             self.stop(pid);
         }
         settled
     }
 
-    /// Makes `child` end with `parent`.
+    /// Makes `child` end with `parent`. The parent knows first: a child that ends meanwhile is told by nobody else.
     fn adopt(&self, parent: Pid, child: Pid) -> Result<()> {
-        let order = self.shared().next_id();
-        let parent_cell = self.shared().cell(parent)?;
-        let child_cell = self.shared().cell(child)?;
-        child_cell.with_details(child, |details| details.parent = Some((parent, order)));
-        let adopted = parent_cell.with_details(parent, |details| {
+        let shared = self.shared();
+        let order = shared.next_id();
+        let child_cell = shared.cell(child)?;
+        let adopted = shared.cell(parent)?.with_details(parent, |details| {
             let alive = details.ending.is_none();
             if alive {
                 details.children.insert(order, child);
             }
             alive
         });
-        if adopted == Some(true) { Ok(()) } else { Err(Error::no_process(parent)) }
+        if adopted != Some(true) {
+            return Err(Error::no_process(parent));
+        }
+        let told = child_cell.with_details(child, |details| details.parent = Some((parent, order)));
+        if told.is_none() {
+            ending::forget_child(shared, parent, order);
+            return Err(Error::no_process(child));
+        }
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use dashmap::DashMap;
 use crate::backoff::Backoff;
 use crate::cell::flag;
 use crate::child::{Factory, Source};
-use crate::details::Signal;
+use crate::ending;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::{ExitReason, Failure};
 use crate::lane::LaneId;
@@ -102,11 +102,13 @@ impl Supervisors {
         let (source, strategy) = (Source::InPlace, supervisor.strategy());
         supervisor.add(shared.next_id(), pid, source, strategy, spec.restart);
         self.of.insert(pid, spec.supervisor);
-        let cell = shared.cell(pid)?;
-        cell.with_details(pid, |details| {
-            details.restarted_by = Some(spec);
-        });
         forget_on_exit(shared, pid);
+        let cell = shared.table.get(pid);
+        let told = cell.and_then(|cell| cell.with_details(pid, |details| details.restarted_by = Some(spec)));
+        if told.is_none() {
+            supervisor.remove(shared, pid);
+            return Err(Error::no_process(pid));
+        }
         Ok(())
     }
 
@@ -241,14 +243,8 @@ impl Runtime {
                 details.restarted_by = None;
                 details.parent.take_if(|(parent, _)| *parent == supervisor).map(|(_, order)| order)
             });
-            if let (Some(Some(order)), Some(cell)) = (order, self.shared().table.get(supervisor)) {
-                let last = cell.look_at_details(supervisor, |details| {
-                    details.children.remove(&order);
-                    details.children.is_empty() && details.ending.is_some()
-                });
-                if last == Some(true) {
-                    self.shared().signal(supervisor, Signal::ChildrenGone);
-                }
+            if let Some(Some(order)) = order {
+                ending::forget_child(self.shared(), supervisor, order);
             }
         }
         supervisors.get(supervisor).is_ok_and(|found| found.remove(self.shared(), pid))

@@ -40,6 +40,23 @@ fn children_that_crash_at_once_are_all_restarted() {
 }
 
 #[test]
+fn a_named_child_that_crashes_while_it_is_spawned_is_restarted() {
+    check(|runtime, _| {
+        let supervisor = supervisor(runtime, Strategy::OneForOne);
+        let (child, _) = race(
+            runtime,
+            move |runtime| {
+                let named = SpawnOptions { name: Some("child".to_owned()), ..under(supervisor) };
+                runtime.spawn(handle, named).expect("a child")
+            },
+            |runtime| runtime.whereis("child").map(|pid| runtime.send(pid, b"crash".into()).is_ok()),
+        );
+        assert!(answers(runtime, child));
+        assert_eq!(runtime.child_pids(supervisor).expect("it lives"), [child]);
+    });
+}
+
+#[test]
 fn a_child_that_is_stopped_while_it_restarts_stays_down() {
     check(|runtime, _| {
         let supervisor = supervisor(runtime, Strategy::OneForAll);
