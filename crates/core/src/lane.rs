@@ -196,9 +196,12 @@ impl HostedLane {
     }
 
     fn change_host(&self, host: Arc<dyn LaneHost>, successor: u16) {
-        let mut before = self.host.write();
-        *before = host;
+        let mut place = self.host.write();
         self.successor.store(successor, Ordering::Release);
+        let before = std::mem::replace(&mut *place, host);
+        // Whatever a host's drop does, it does it without the lock.
+        drop(place);
+        drop(before);
     }
 
     fn move_on(&self, shared: &Shared) {
