@@ -112,7 +112,7 @@ soak: setup build ## use everything at once for SOAK_SECONDS, in Python and in N
 
 deep-node: setup build ## run Node's models, memory, fuzz and 200 ends of the process in each state; 25 minutes
 	IRIS_MODEL_STEPS=100000 node_modules/.bin/jest model # 1 minute
-	IRIS_MEMORY_SCALE=1 IRIS_MANY=1000000 node_modules/.bin/jest memory scale # 1 minute
+	IRIS_MEMORY_SCALE=1 IRIS_MANY=1000000 node_modules/.bin/jest memory scale # 3 minutes
 	IRIS_FUZZ_RUNS=20000 node_modules/.bin/jest fuzz -t 'one after the other' # 4 minutes
 	IRIS_EXIT_RUNS=200 IRIS_WORKER_RUNS=1000 node_modules/.bin/jest exits hosts # 20 minutes
 
