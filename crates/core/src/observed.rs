@@ -7,7 +7,7 @@ use crate::cell::{Cell, flag};
 use crate::counters::Dropped;
 use crate::details::{Details, Waiter};
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::Incoming;
+use crate::message::{Incoming, Message};
 use crate::pid::Pid;
 use crate::runtime::Runtime;
 
@@ -21,11 +21,13 @@ impl Runtime {
     /// `NoProcess`; `WrongActorKind` for an actor with a handler.
     pub fn take_observed(&self, pid: Pid) -> Result<Vec<Incoming>> {
         let cell = self.observed(pid)?;
+        let mut strangers = Vec::new();
         let taken = cell.with_details(pid, |details| {
-            collect(self, cell, pid, details);
+            strangers = collect(cell, pid, details);
             cell.count_taken(users(&details.kept));
             details.kept.drain(..).collect()
         });
+        self.drop_strangers(pid, strangers);
         taken.ok_or_else(|| Error::no_process(pid))
     }
 
@@ -41,13 +43,15 @@ impl Runtime {
         matcher: &mut dyn FnMut(&Incoming) -> Result<bool, E>,
     ) -> Result<Option<Incoming>, E> {
         let cell = self.observed(pid)?;
+        let mut strangers = Vec::new();
         let kept = cell.with_details(pid, |details| {
-            collect(self, cell, pid, details);
+            strangers = collect(cell, pid, details);
             cell.count_taken(users(&details.kept));
             details.looked_in_vain |= details.reading > 0;
             details.reading += 1;
             std::mem::take(&mut details.kept)
         });
+        self.drop_strangers(pid, strangers);
         let kept = kept.ok_or_else(|| Error::no_process(pid))?;
         let mut reading = Reading { runtime: self, cell, pid, kept };
         for place in 0..reading.kept.len() {
@@ -81,6 +85,12 @@ impl Runtime {
         Ok(())
     }
 
+    fn drop_strangers(&self, pid: Pid, strangers: Vec<Message>) {
+        for message in strangers {
+            self.shared().drop_message(pid, message, Dropped::ActorExited);
+        }
+    }
+
     fn observed(&self, pid: Pid) -> Result<&Cell> {
         let cell = self.shared().cell(pid)?;
         if !cell.has(flag::OBSERVED) {
@@ -91,20 +101,22 @@ impl Runtime {
     }
 }
 
-/// Moves what arrived to what is kept. Under the details' lock, which makes the caller the list's only reader.
-fn collect(runtime: &Runtime, cell: &Cell, pid: Pid, details: &mut Details) {
-    let mut list = cell.word.take();
+/// Moves what arrived to what is kept, under the details' lock, which makes the caller the list's only reader. Returns what was
+/// sent to an earlier actor of the slot, to be dropped without the lock: a drop may run code of users.
+fn collect(cell: &Cell, pid: Pid, details: &mut Details) -> Vec<Message> {
+    let (mut list, mut strangers) = (cell.word.take(), Vec::new());
     while let Some(node) = list.pop() {
         let is_strangers = node.generation() != pid.generation();
         match node.into_incoming() {
             Incoming::User(message) if is_strangers => {
                 cell.count_taken(1);
-                runtime.shared().drop_message(pid, message, Dropped::ActorExited);
+                strangers.push(message);
             }
             Incoming::System(_) if is_strangers => {}
             incoming => details.kept.push_back(incoming),
         }
     }
+    strangers
 }
 
 fn users(kept: &VecDeque<Incoming>) -> u64 {
