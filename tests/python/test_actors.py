@@ -98,7 +98,10 @@ def test_last_words_never_wait_for_the_actor_that_says_them(rt: iris.Runtime) ->
     assert rt.stop(pid)
     assert rt.join(pid, timeout=DEADLINE)
     eventually(lambda: len(refused) == 2, "both last words")
-    assert refused == [f"actor {pid} would wait for its own end", f"actor {pid} would wait for its own answer"]
+    assert refused == [
+        f"actor {pid} would wait for its own end",
+        f"actor {pid} would wait for its own answer",
+    ]
 
 
 def test_swap_meets_every_later_message(rt: iris.Runtime) -> None:
