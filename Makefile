@@ -96,7 +96,7 @@ dist: $(STAMPS)/dist ## build wheels, sdist and npm tarballs, install each into 
 # Each part is a target of its own, so that one that was ended goes on with the next. Times are of two cores with nothing beside.
 deep: loom shuttle deep-core memcheck fuzz netem rounds versions soak deep-node deep-python ## the long tests, one after the other; 2 hours
 
-deep-core: ## run the suites of core with DEEP_CASES cases of each property, and 200 simulated networks; 9 minutes
+deep-core: ## run the suites of core with DEEP_CASES cases of each property, and 200 simulated networks; 10 minutes
 	$(RELEASE) PROPTEST_CASES=$(DEEP_CASES) IRIS_DEEP=1 cargo test $(CARGO_FLAGS) --release -p iris-core --quiet
 
 rounds: setup build ## run the suites DEEP_ROUNDS times, core's in release; 3 minutes each
@@ -116,7 +116,7 @@ deep-node: setup build ## run Node's models, memory, fuzz and 200 ends of the pr
 	IRIS_FUZZ_RUNS=20000 node_modules/.bin/jest fuzz -t 'one after the other' # 4 minutes
 	IRIS_EXIT_RUNS=200 IRIS_WORKER_RUNS=1000 node_modules/.bin/jest exits hosts # 20 minutes
 
-deep-python: setup build ## run Python's models, memory, fuzz and 200 ends of the process in each state; 20 minutes
+deep-python: setup build ## run Python's models, memory, fuzz and 200 ends of the process in each state; 20 minutes, 40 beside other work
 	IRIS_MODEL_STEPS=100000 $(BIN)/pytest --quiet tests/python/test_model.py # 2 minutes
 	IRIS_MEMORY_SCALE=1 IRIS_MANY=1000000 $(BIN)/pytest --quiet tests/python/test_memory.py tests/python/test_scale.py # 1 minute
 	IRIS_FUZZ_EXAMPLES=6000 $(BIN)/pytest --quiet tests/python/test_bad_input.py tests/python/test_bad_input_awaited.py # 2 minutes
