@@ -233,7 +233,7 @@ impl<'a> Stepper<'a> {
 
     /// Whether this turn handled enough messages for more to be expected.
     fn is_busy(&self) -> bool {
-        self.left + BUSY <= self.budget
+        self.budget - self.left >= BUSY
     }
 
     fn take_node(&mut self) -> Option<Node> {

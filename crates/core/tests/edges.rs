@@ -86,8 +86,10 @@ fn options_from_nothing_to_too_much() {
     let most = SpawnOptions { budget: u32::MAX, bounds, idle_timeout: Some(FOREVER), ..plain() };
     let (behaviour, handled) = counter();
     let pid = runtime.spawn(behaviour, most).unwrap();
+    runtime.send(pid, b"alone".into()).unwrap();
+    handled.wait_for(1);
     assert_eq!(runtime.send_many(pid, (0..1_000).map(|_| b"x".into())), 1_000);
-    handled.wait_for(1_000);
+    handled.wait_for(1_001);
     let at_once = SpawnOptions { idle_timeout: Some(Duration::ZERO), ..plain() };
     let brief = runtime.spawn(collector().0, at_once).unwrap();
     runtime.send(brief, b"x".into()).unwrap();
