@@ -240,6 +240,18 @@ def test_shutdown_by_an_actor_does_not_wait_for_that_actor(rt: iris.Runtime, kin
     assert rt.join(pid, DEADLINE)
 
 
+def test_shutdown_waits_for_none_of_those_it_is_called_within(rt: iris.Runtime) -> None:
+    async def main() -> object:
+        report = asyncio.get_running_loop().create_future()
+        inner = rt.spawn(lambda message: report.set_result(rt.shutdown(timeout=3_600)))
+        # It waits on the thread of the event loop, which runs the inner actor meanwhile.
+        outer = rt.spawn(lambda message: rt.ask_blocking(inner, message, timeout=DEADLINE))
+        rt.send(outer, b"x")
+        return await asyncio.wait_for(report, DEADLINE)
+
+    assert asyncio.run(main()) == {"finished": 2, "killed": 0, "unfinished": []}
+
+
 def refused(rt: iris.Runtime) -> bool:
     """Whether the runtime takes no actors any more."""
     try:

@@ -35,6 +35,21 @@ pub fn is_within(pid: Pid) -> bool {
     current().is_some_and(|current| current == pid || BENEATH.with(|beneath| beneath.borrow().contains(&pid)))
 }
 
+/// All whose code this thread is within, outermost first; for a thread that acts in its place ([`on_behalf_of`]).
+#[must_use]
+pub fn callers() -> Vec<Pid> {
+    let mut callers = BENEATH.with(|beneath| beneath.borrow().clone());
+    callers.extend(current());
+    callers
+}
+
+/// Does something as if this thread were within the code of all of `callers`.
+pub fn on_behalf_of<T>(callers: &[Pid], act: impl FnOnce() -> T) -> T {
+    let Some((caller, others)) = callers.split_first() else { return act() };
+    let _caller = enter(*caller);
+    on_behalf_of(others, act)
+}
+
 /// Marks this thread as running an actor until the guard goes, for hosts that run actors on threads of their own. Guards of
 /// one thread go in the opposite order of their making.
 pub fn enter(pid: Pid) -> Entered {

@@ -156,9 +156,10 @@ fn drop_queued(shared: &Shared, cell: &Cell, pid: Pid) {
 
 fn drop_list(shared: &Shared, cell: &Cell, pid: Pid, mut list: List) {
     while let Some(node) = list.pop() {
+        let receiver = pid.of_generation(node.generation());
         if let Incoming::User(message) = node.into_incoming() {
             cell.count_taken(1);
-            shared.drop_message(pid, message, Dropped::ActorExited);
+            shared.drop_message(receiver, message, Dropped::ActorExited);
         }
     }
 }

@@ -11,8 +11,6 @@ use crate::lane::HostedLane;
 #[derive(Default)]
 pub(crate) struct Lanes {
     all: Vec<Arc<HostedLane>>,
-    /// Where the search for an unused one goes on.
-    next: usize,
 }
 
 impl Lanes {
@@ -33,14 +31,7 @@ impl Lanes {
     }
 
     /// A lane that is retired and that nobody holds.
-    pub(crate) fn unused(&mut self) -> Option<Arc<HostedLane>> {
-        for _ in 0..self.all.len() {
-            let lane = &self.all[self.next];
-            self.next = (self.next + 1) % self.all.len();
-            if lane.is_retired() && Arc::strong_count(lane) == 1 {
-                return Some(Arc::clone(lane));
-            }
-        }
-        None
+    pub(crate) fn unused(&self) -> Option<Arc<HostedLane>> {
+        self.all.iter().find(|lane| lane.is_retired() && Arc::strong_count(lane) == 1).cloned()
     }
 }

@@ -102,7 +102,7 @@ pub use backoff::Backoff;
 pub use behaviour::{Behaviour, Flow};
 pub use child::{Factory, StartDone};
 pub use clock::{Clock, ManualClock};
-pub use context::{Context, Entered, Suspension, current, enter, is_within, leave};
+pub use context::{Context, Entered, Suspension, callers, current, enter, is_within, leave, on_behalf_of};
 pub use counters::Dropped;
 pub use details::{ExitHook, Waiter};
 pub use error::{Error, ErrorKind, Result};

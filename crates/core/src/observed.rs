@@ -27,7 +27,7 @@ impl Runtime {
             cell.count_taken(users(&details.kept));
             details.kept.drain(..).collect()
         });
-        self.drop_strangers(pid, strangers);
+        self.drop_strangers(strangers);
         taken.ok_or_else(|| Error::no_process(pid))
     }
 
@@ -51,7 +51,7 @@ impl Runtime {
             details.reading += 1;
             std::mem::take(&mut details.kept)
         });
-        self.drop_strangers(pid, strangers);
+        self.drop_strangers(strangers);
         let kept = kept.ok_or_else(|| Error::no_process(pid))?;
         let mut reading = Reading { runtime: self, cell, pid, kept };
         for place in 0..reading.kept.len() {
@@ -85,9 +85,9 @@ impl Runtime {
         Ok(())
     }
 
-    fn drop_strangers(&self, pid: Pid, strangers: Vec<Message>) {
-        for message in strangers {
-            self.shared().drop_message(pid, message, Dropped::ActorExited);
+    fn drop_strangers(&self, strangers: Vec<(Pid, Message)>) {
+        for (receiver, message) in strangers {
+            self.shared().drop_message(receiver, message, Dropped::ActorExited);
         }
     }
 
@@ -103,14 +103,15 @@ impl Runtime {
 
 /// Moves what arrived to what is kept, under the details' lock, which makes the caller the list's only reader. Returns what was
 /// sent to an earlier actor of the slot, to be dropped without the lock: a drop may run code of users.
-fn collect(cell: &Cell, pid: Pid, details: &mut Details) -> Vec<Message> {
+fn collect(cell: &Cell, pid: Pid, details: &mut Details) -> Vec<(Pid, Message)> {
     let (mut list, mut strangers) = (cell.word.take(), Vec::new());
     while let Some(node) = list.pop() {
-        let is_strangers = node.generation() != pid.generation();
+        let receiver = pid.of_generation(node.generation());
+        let is_strangers = receiver != pid;
         match node.into_incoming() {
             Incoming::User(message) if is_strangers => {
                 cell.count_taken(1);
-                strangers.push(message);
+                strangers.push((receiver, message));
             }
             Incoming::System(_) if is_strangers => {}
             incoming => details.kept.push_back(incoming),

@@ -71,6 +71,11 @@ impl Pid {
         Self(NonZeroU64::new(raw).expect("a generation is never zero"))
     }
 
+    /// The actor that had the same slot in that generation.
+    pub(crate) fn of_generation(self, generation: u32) -> Self {
+        Self::new(self.index(), generation)
+    }
+
     #[expect(clippy::cast_possible_truncation, reason = "masked to 28 bits")]
     pub(crate) const fn index(self) -> u32 {
         (self.0.get() & INDEX_MAX as u64) as u32

@@ -262,7 +262,8 @@ impl PullMailbox {
                 let Incoming::User(message) = node.into_incoming() else { continue };
                 if generation != self.pid.generation() {
                     self.count_taken();
-                    self.shared.drop_message(self.pid, message, Dropped::ActorExited);
+                    let receiver = self.pid.of_generation(generation);
+                    self.shared.drop_message(receiver, message, Dropped::ActorExited);
                     continue;
                 }
                 message

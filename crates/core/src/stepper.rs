@@ -58,7 +58,8 @@ impl Taken for Queued {
             } else {
                 return Some(queued);
             };
-            stepper.shared.drop_message(stepper.pid, queued.into_message(), why);
+            let receiver = stepper.pid.of_generation(queued.generation());
+            stepper.shared.drop_message(receiver, queued.into_message(), why);
         }
     }
 

@@ -4,8 +4,8 @@
 
 mod common;
 
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use common::{DEADLINE, Gate, collector, counter, gated_collector, runtime};
@@ -181,6 +181,31 @@ fn lanes_come_and_go_without_end_and_one_that_is_held_is_given_to_nobody() {
     }
     runtime.send(pid, b"x".into()).unwrap();
     assert!(heir.drain_one(), "what is ready on a lane that was removed is its successor's");
+    handled.wait_for(1);
+}
+
+#[test]
+fn a_host_may_send_to_its_lane_when_it_goes() {
+    struct LastWords(Runtime, Arc<OnceLock<Pid>>);
+    impl LaneHost for LastWords {
+        fn wake(&self) {}
+    }
+    impl Drop for LastWords {
+        fn drop(&mut self) {
+            self.0.send(*self.1.get().unwrap(), b"x".into()).unwrap();
+        }
+    }
+
+    let runtime = runtime();
+    let hears = Arc::new(OnceLock::new());
+    let heir = runtime.add_lane(Arc::new(Host)).unwrap();
+    let lane = runtime.add_lane(Arc::new(LastWords(runtime.downgrade(), Arc::clone(&hears)))).unwrap();
+    let (handler, handled) = counter();
+    let pid = runtime.spawn(handler, SpawnOptions { lane: lane.id(), ..SpawnOptions::default() }).unwrap();
+    hears.set(pid).unwrap();
+    assert!(lane.try_sleep());
+    runtime.remove_lane(&lane, heir.id());
+    assert!(heir.drain_one(), "the last words are the successor's to handle");
     handled.wait_for(1);
 }
 

@@ -8,7 +8,7 @@
 //! anything else is noticed by the monitor.
 
 use std::cell::{Cell, RefCell};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -308,6 +308,8 @@ impl PyLane {
                 parker.park(Some(Instant::now() + BLOCKED_AFTER));
             } else {
                 self.monitor_sleeps.store(true, Ordering::SeqCst);
+                // With the fence of `rouse_monitor`: one of the two sees what the other wrote.
+                fence(Ordering::SeqCst);
                 if self.hosted().is_asleep() {
                     parker.park(None);
                 }
@@ -329,6 +331,7 @@ impl PyLane {
     }
 
     fn rouse_monitor(&self) {
+        fence(Ordering::SeqCst);
         if self.monitor_sleeps.load(Ordering::SeqCst)
             && let Some(monitor) = self.monitor.get()
         {

@@ -149,11 +149,10 @@ impl Shared {
             Closing { shared: Arc::clone(self), first, report: Arc::default(), parker: Parker::new() };
         let core = iris_core::Runtime::clone(&self.core);
         let (report, parker) = (Arc::clone(&closing.report), Arc::clone(&closing.parker));
-        let caller = iris_core::current();
+        let callers = iris_core::callers();
         let close = Arc::new(move || {
-            // The actor that closes its own runtime is not waited for.
-            let _caller = caller.map(iris_core::enter);
-            *report.lock() = Some(core.shutdown(grace));
+            // An actor whose code closes its runtime is not waited for.
+            *report.lock() = Some(iris_core::on_behalf_of(&callers, || core.shutdown(grace)));
             parker.unpark();
         });
         let there = Arc::clone(&close);
