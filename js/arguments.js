@@ -4,6 +4,7 @@
 const { inspect, types } = require('node:util')
 
 const { invalid } = require('./errors.js')
+const { isWellFormed } = require('./originals.js')
 
 /** Messages a turn where none is asked for. */
 const BUDGET_DEFAULT = 100
@@ -49,6 +50,7 @@ function optionalPid(value, what) {
 
 function textOf(value, what) {
   if (typeof value !== 'string') throw invalid(`${what} must be a string, not ${show(value)}`)
+  if (!isWellFormed(value)) throw invalid(`${what} must be well-formed Unicode, not ${show(value)}`)
   return value
 }
 

@@ -1,4 +1,4 @@
-// Finds the native addon: the local build first, then the package of this platform.
+// Finds the native addon: the one that IRIS_NATIVE_PATH names, or the local build, or the package of this platform.
 'use strict'
 
 const path = require('node:path')
@@ -12,17 +12,25 @@ function libc() {
 }
 
 function load() {
+  const wanted = process.env.IRIS_NATIVE_PATH
+  if (!wanted) return find()
+  try {
+    return require(path.resolve(wanted))
+  } catch (error) {
+    throw new Error(`IRIS_NATIVE_PATH names no native addon of iris-actors: ${error.message}`, { cause: error })
+  }
+}
+
+function find() {
   const platform = [process.platform, process.arch, libc()].filter(Boolean).join('-')
   const root = path.join(__dirname, '..')
   const candidates = [
-    process.env.IRIS_NATIVE_PATH,
     path.join(root, 'native', `iris.${platform}.node`),
     path.join(root, `iris.${platform}.node`),
     `iris-actors-${platform}`,
   ]
   const failures = []
   for (const candidate of candidates) {
-    if (!candidate) continue
     try {
       return require(candidate)
     } catch (error) {

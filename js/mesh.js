@@ -35,7 +35,7 @@ function hostsOf(v1Hosts) {
 function rulesOf(allow) {
   const ofPeer = ([peer, names]) => {
     if (!Array.isArray(names)) throw invalid(`the names that ${show(peer)} may reach must be an array, not ${show(names)}`)
-    return names.flatMap((name) => [peer, textOf(name, 'a name')])
+    return names.flatMap((name) => [textOf(peer, 'a peer'), textOf(name, 'a name')])
   }
   return Object.entries(optionsOf(allow, 'allow')).flatMap(ofPeer)
 }
@@ -50,7 +50,7 @@ function devCerts(directory, names) {
 }
 
 function bytesOf(data) {
-  if (typeof data === 'string') return Buffer.from(data)
+  if (typeof data === 'string') return Buffer.from(textOf(data, 'data'))
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
   if (types.isAnyArrayBuffer(data)) return new Uint8Array(data)
   throw invalid(`data must be a Buffer, a view, an ArrayBuffer or a string, not ${show(data)}`)

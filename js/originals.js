@@ -4,5 +4,6 @@
 const { ArrayBuffer, queueMicrotask, setImmediate } = globalThis
 const now = globalThis.performance.now.bind(globalThis.performance)
 const { isView } = ArrayBuffer
+const isWellFormed = Function.prototype.call.bind(String.prototype.isWellFormed)
 
-module.exports = { isView, now, queueMicrotask, setImmediate }
+module.exports = { isView, isWellFormed, now, queueMicrotask, setImmediate }

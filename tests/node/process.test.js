@@ -1,7 +1,7 @@
 // Process: the process stays as long as it should, ends when it should, and never dies by a handler.
 'use strict'
 
-const { run } = require('./processes.js')
+const { ROOT, run, runSource } = require('./processes.js')
 
 test('a runtime without actors keeps no process', async () => {
   expect(await run(`console.log('over')`)).toMatchObject({ out: 'over\n', err: '', code: 0 })
@@ -68,6 +68,16 @@ test('a child that is being replaced keeps the process', async () => {
     rt.send(pid, 'x')
   `
   expect(await run(script)).toMatchObject({ out: 'replaced\n', code: 0 })
+})
+
+test.each(['/nowhere.node', '/etc/passwd'])('a path of the addon that is wrong is an error that names the variable: %s', async (path) => {
+  const source = `
+    process.env.IRIS_NATIVE_PATH = '${path}'
+    try { require(${JSON.stringify(ROOT)}) } catch (error) { console.log(error.message) }
+  `
+  const { out, code } = await runSource(source)
+  expect(code).toBe(0)
+  expect(out).toMatch(/^IRIS_NATIVE_PATH names no native addon of iris-actors: /)
 })
 
 test('a handler that throws never kills the process, and is told on stderr', async () => {

@@ -159,6 +159,11 @@ fn payload_of_other(env: Env, value: Value) -> Result<Payload, Error> {
     }
     match text_of(env, value) {
         Some(text) if text.len() > LENGTH_MAX => Err(too_long(text.len())),
+        Some(text) if text.contains(char::REPLACEMENT_CHARACTER) && !is_well_formed(env, value) => {
+            Err(Error::invalid(
+                "a message that is a string must be well-formed Unicode: it has half a surrogate pair",
+            ))
+        }
         Some(text) => Ok(Payload::from(text.into_bytes())),
         None => Err(Error::invalid(format!(
             "a message must be a Buffer, a typed array, an ArrayBuffer or a string, not {}",
@@ -203,6 +208,19 @@ pub(crate) fn text_of(env: Env, value: Value) -> Option<String> {
         sys::napi_get_value_string_utf8(env, value, bytes.as_mut_ptr().cast(), length + 1, &raw mut written);
         bytes.truncate(written);
         Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// Whether a string is Unicode: as UTF-8, what is not has become the replacement character.
+fn is_well_formed(env: Env, value: Value) -> bool {
+    let mut length = 0;
+    // SAFETY: as in `text_of`.
+    unsafe {
+        sys::napi_get_value_string_utf16(env, value, ptr::null_mut(), 0, &raw mut length);
+        let mut units = vec![0u16; length + 1];
+        sys::napi_get_value_string_utf16(env, value, units.as_mut_ptr(), length + 1, &raw mut length);
+        units.truncate(length);
+        char::decode_utf16(units).all(|character| character.is_ok())
     }
 }
 

@@ -176,6 +176,10 @@ impl Receive {
     /// Readies a wait: the future the task waits on; `None`: look again.
     fn prepare<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mailbox = self.mailbox.get();
+        if !mailbox.waiter.lane.runs_here(py) {
+            let message = "only a task on the event loop of its actor waits on a mailbox";
+            return Err(raise_kind(ErrorKind::InvalidArgument, message));
+        }
         let future = mailbox.waiter.lane.create_future(py)?;
         mailbox.waiter.await_by(&future);
         let waits = mailbox.inbox.borrow()?.mailbox().is_some_and(PullMailbox::prepare_wait);
