@@ -4,7 +4,6 @@
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
-const { Worker } = require('node:worker_threads')
 
 const { ROOT, run, runSource } = require('./processes.js')
 
@@ -88,38 +87,63 @@ test('cluster: a primary with a live runtime has workers with theirs', async () 
   expect({ out, err, code, signal }).toEqual({ out: 'WORKER\nWORKER\n', err: '', code: 0, signal: null })
 })
 
-test('worker threads: loaded and unloaded again and again, with and without an end in order', async () => {
-  const scripts = [
-    // Ends by itself.
-    `const pid = rt.spawn(() => rt.stop(pid)); rt.send(pid, 'x')`,
-    `rt.spawn(() => {}); rt.close()`,
-    // Is left with everything under way.
-    `rt.sendInterval(rt.spawn(() => {}), 1, 'tick'); rt.spawnWithMailbox((mailbox) => mailbox.recv()); rt.unref()`,
-    `rt.send(rt.spawn(() => process.exit(0)), 'x')`,
-    `rt.spawnWithMailbox(() => process.exit(0))`,
-    // Is terminated in the midst of work.
-    `const pid = rt.spawn((message) => { rt.send(pid, message) }); rt.send(pid, 'x'); parentPort.postMessage('end me')`,
-    `const pid = rt.spawn(() => { for (;;); }); rt.send(pid, 'x'); parentPort.postMessage('end me')`,
-    `parentPort.postMessage('end me'); for (;;) rt.send(rt.spawn(() => {}), Buffer.alloc(100))`,
-    `const supervisor = rt.spawnSupervisor({ intensity: 1e9, backoff: [0, 0] })
-     const pid = rt.startChild(supervisor, () => () => { rt.send(pid, 'x'); throw new Error('on purpose') })
-     rt.send(pid, 'x'); parentPort.postMessage('end me')`,
-  ]
-  const load = (script) =>
-    new Promise((resolve, reject) => {
-      const source = `
-        const { parentPort } = require('node:worker_threads')
-        const { NodeRuntime } = ${REQUIRE}
-        const rt = new NodeRuntime({ logger: null })
-        ${script}
-      `
-      const worker = new Worker(source, { eval: true })
-      worker.on('message', () => worker.terminate())
-      worker.on('error', reject)
-      worker.on('exit', resolve)
-    })
-  for (let index = 0; index < WORKERS; index++) expect([0, 1]).toContain(await load(scripts[index % scripts.length]))
-}, 600_000)
+/** What a worker thread does with its runtime, and how it ends. */
+const IN_WORKERS = [
+  // Ends by itself.
+  `const pid = rt.spawn(() => rt.stop(pid)); rt.send(pid, 'x')`,
+  `rt.spawn(() => {}); rt.close()`,
+  // Is left with everything under way.
+  `rt.sendInterval(rt.spawn(() => {}), 1, 'tick'); rt.spawnWithMailbox((mailbox) => mailbox.recv()); rt.unref()`,
+  `rt.send(rt.spawn(() => process.exit(0)), 'x')`,
+  `rt.spawnWithMailbox(() => process.exit(0))`,
+  // Is terminated in the midst of work.
+  `const pid = rt.spawn((message) => { rt.send(pid, message) }); rt.send(pid, 'x'); parentPort.postMessage('end me')`,
+  `const pid = rt.spawn(() => { for (;;); }); rt.send(pid, 'x'); parentPort.postMessage('end me')`,
+  `parentPort.postMessage('end me'); for (;;) rt.send(rt.spawn(() => {}), Buffer.alloc(100))`,
+  `const supervisor = rt.spawnSupervisor({ intensity: 1e9, backoff: [0, 0] })
+   const pid = rt.startChild(supervisor, () => () => { rt.send(pid, 'x'); throw new Error('on purpose') })
+   rt.send(pid, 'x'); parentPort.postMessage('end me')`,
+].map((script) => `const { NodeRuntime } = ${REQUIRE}; const rt = new NodeRuntime({ logger: null }); ${script}`)
+
+/** Milliseconds that a load and its end may take beyond those of a worker that has nothing to do. */
+const HANG_MS = 2000
+/** What 1,000 loads may leave behind is 40 kB each. */
+const GROWTH_MAX = 40e6
+
+/** Loads worker threads one after the other, beginning each round with a bare one; what each took, and the memory after each round. */
+const LOADS = `
+  const { Worker } = require('node:worker_threads')
+  const load = (script) => new Promise((resolve, reject) => {
+    const began = performance.now()
+    const worker = new Worker("const { parentPort } = require('node:worker_threads');" + script, { eval: true })
+    worker.on('message', () => worker.terminate())
+    worker.on('error', reject)
+    worker.on('exit', (code) => resolve({ code, ms: performance.now() - began }))
+  })
+  const main = async (scripts, runs) => {
+    const [bare, loads, memory] = [[], [], []]
+    for (let index = 0; index < runs; index++) {
+      if (index % scripts.length === 0) {
+        bare.push(await load(''))
+        memory.push(process.memoryUsage.rss())
+      }
+      loads.push(await load(scripts[index % scripts.length]))
+    }
+    console.log(JSON.stringify({ bare, loads, memory }))
+  }
+`
+
+test('worker threads: loaded and unloaded again and again, with and without an end in order, none hangs or leaves anything', async () => {
+  const script = `${LOADS} main(${JSON.stringify(IN_WORKERS)}, ${WORKERS})`
+  const { out, err, code, signal } = await runSource(script, [], 600_000)
+  expect({ err, code, signal }).toEqual({ err: '', code: 0, signal: null })
+  const { bare, loads, memory } = JSON.parse(out)
+  expect(loads).toHaveLength(WORKERS)
+  for (const load of loads) expect([0, 1]).toContain(load.code)
+  const longest = (seen) => Math.max(...seen.map(({ ms }) => ms))
+  expect(longest(loads) - longest(bare)).toBeLessThan(HANG_MS)
+  expect(memory.at(-1) - memory[2]).toBeLessThan(GROWTH_MAX)
+}, 660_000)
 
 test('ES modules and CommonJS, loaded twice, share a process', async () => {
   const script = `

@@ -3,7 +3,7 @@
 
 const { MessageChannel } = require('node:worker_threads')
 
-const { allocateBuffer } = require('../..')
+const { IrisError, allocateBuffer } = require('../..')
 const { closeAll, deferred, eventually, open, turn } = require('./helpers.js')
 const { run } = require('./processes.js')
 
@@ -70,6 +70,41 @@ test('a handler that wants more memory than there is ends alone', async () => {
   for (const pid of pids) expect(await rt.join(pid, 10)).toBe(true)
   expect(rt.failures.map(({ error }) => error.name)).toEqual(new Array(4).fill('RangeError'))
   expect(String(await rt.ask(bystander, 'x'))).toBe('x')
+})
+
+const GIB = 2 ** 30
+
+test.each([
+  ['lets it go at once', () => void touched(), ''],
+  ['lets it go after a turn', async () => { const bytes = touched(); await turn(); return `${bytes.length}` }, `${GIB}`],
+  ['throws', () => { touched(); throw new RangeError('on purpose') }, 'AskFailed'],
+])('a handler that takes a GiB and %s hurts nobody else', async (_what, handler, outcome) => {
+  const rt = open()
+  const bystander = rt.spawn((message) => message)
+  for (let round = 0; round < 3; round++) {
+    const pid = rt.spawn(handler)
+    const taken = rt.ask(pid, 'x').then(String, (error) => error.code)
+    expect(String(await rt.ask(bystander, 'x'))).toBe('x')
+    expect(await taken).toBe(outcome)
+    expect(rt.isAlive(pid)).toBe(outcome !== 'AskFailed')
+  }
+  expect(rt.failures.map(({ error }) => error.message)).toEqual(outcome === 'AskFailed' ? new Array(3).fill('on purpose') : [])
+})
+
+/** A GiB of which each page of 2 MiB is used. */
+function touched() {
+  const bytes = Buffer.alloc(GIB)
+  for (let at = 0; at < GIB; at += 2 ** 21) bytes[at] = 1
+  return bytes
+}
+
+test('an answer longer than a message may be fails its ask, and as the result of a plain message it is let go', async () => {
+  const rt = open()
+  const pid = rt.spawn((message) => (String(message) === 'long' ? new ArrayBuffer(GIB) : message))
+  expect(rt.send(pid, 'long')).toBe(true)
+  await expect(rt.ask(pid, 'long')).rejects.toMatchObject({ code: 'AskFailed', message: expect.stringContaining('at most 536870911 bytes') })
+  expect(String(await rt.ask(pid, 'alive'))).toBe('alive')
+  expect(rt.failures).toEqual([])
 })
 
 test('handlers that stop, swap, supervise and link themselves', async () => {
@@ -153,6 +188,36 @@ test.each([
   expect(rt.childPids()).toHaveLength(2)
 })
 
+test.each([
+  ['the runtime', (rt, pid, factory) => rt.superviseWithFactory(pid, factory), (rt) => rt.childPids()],
+  ['a path', (rt, pid, factory) => rt.pathSuperviseWithFactory('/team', pid, factory), (rt) => rt.pathSupervisorChildren('/team')],
+])('factories of %s whose promises never settle hold up no other child', async (_what, supervise, childPids) => {
+  const rt = open()
+  rt.createPathSupervisor('/team')
+  let begun = 0
+  for (let index = 0; index < 50; index++) {
+    const pid = rt.spawn(() => {})
+    supervise(rt, pid, () => (begun++, new Promise(() => {})))
+    rt.stop(pid)
+  }
+  await eventually(() => begun === 50, 'all factories to begin')
+  const made = []
+  const heals = async () => {
+    await turn()
+    made.push(rt.spawn((message) => message))
+    return made.at(-1)
+  }
+  let pid = rt.spawn(() => {})
+  supervise(rt, pid, heals)
+  for (let count = 1; count <= 3; count++) {
+    rt.stop(pid)
+    await eventually(() => made.length === count && childPids(rt).includes(made.at(-1)), 'the one that heals')
+    pid = made.at(-1)
+    expect(String(await rt.ask(pid, 'alive'))).toBe('alive')
+  }
+  expect(begun).toBe(50)
+})
+
 test('a matcher that answers by a promise is refused, and its rejection ends nothing', async () => {
   const rt = open()
   const observed = rt.spawnObservedHandler()
@@ -212,16 +277,53 @@ test('a supervisor is no child of its own', () => {
   expect(() => rt.superviseWithFactory(rt.rootSupervisor(), () => rt.spawn(() => {}))).toThrow(refused)
 })
 
+/** The error of an ask, and how many milliseconds it took. */
+async function failureOf(asked) {
+  const began = performance.now()
+  const error = await asked.then(() => undefined, (reason) => reason)
+  return { error, ms: performance.now() - began }
+}
+
 test('asks to oneself and in a circle end by their time', async () => {
   const rt = open()
   const self = rt.spawn(() => rt.ask(self, 'again', { timeout: 0.05 }))
-  await expect(rt.ask(self, 'x', { timeout: 1 })).rejects.toMatchObject({ code: 'AskFailed' })
+  const own = await failureOf(rt.ask(self, 'x', { timeout: 10 }))
   const circle = []
   for (let index = 0; index < 3; index++) {
     circle.push(rt.spawn((message) => rt.ask(circle[(index + 1) % 3], message, { timeout: 0.05 })))
   }
-  await expect(rt.ask(circle[0], 'x', { timeout: 1 })).rejects.toMatchObject({ code: 'AskFailed' })
-  await expect(rt.ask(rt.spawn((message) => rt.ask(rt.currentPid() ?? self, message, { timeout: 0 })), 'x')).rejects.toThrow()
+  const first = await failureOf(rt.ask(circle[0], 'x', { timeout: 10 }))
+  for (const [pid, { error, ms }] of [[self, own], [circle[0], first]]) {
+    expect(error).toBeInstanceOf(IrisError)
+    expect(error.code).toBe('AskFailed')
+    expect(error.message).toMatch(new RegExp(`^actor ${pid} failed while it answered: IrisError: actor \\d+ .*did not answer within 50ms$`))
+    expect(ms).toBeGreaterThan(45)
+    expect(ms).toBeLessThan(2000)
+  }
+  expect(own.error.message).toContain(`IrisError: actor ${self} did not answer`)
+  expect(await Promise.all([self, ...circle].map((pid) => rt.join(pid, 5)))).toEqual([true, true, true, true])
+})
+
+test('an ask in a circle that has less time than those within it ends by its own', async () => {
+  const rt = open()
+  const circle = []
+  for (let index = 0; index < 3; index++) circle.push(rt.spawn((message) => rt.ask(circle[(index + 1) % 3], message, { timeout: 60 })))
+  const { error, ms } = await failureOf(rt.ask(circle[0], 'x', { timeout: 0.05 }))
+  expect(error).toMatchObject({ name: 'IrisError', code: 'AskTimeout', message: `actor ${circle[0]} did not answer within 50ms` })
+  expect(ms).toBeGreaterThan(45)
+  expect(ms).toBeLessThan(2000)
+  expect(circle.map((pid) => rt.isAlive(pid))).toEqual([true, true, true])
+})
+
+test('an ask to oneself that has no time at all ends its handler by AskTimeout', async () => {
+  const rt = open()
+  const self = rt.spawn((message) => rt.ask(self, message, { timeout: 0 }))
+  const { error } = await failureOf(rt.ask(self, 'x'))
+  expect(error).toMatchObject({
+    code: 'AskFailed',
+    message: `actor ${self} failed while it answered: IrisError: actor ${self} did not answer within 0ns`,
+  })
+  expect(rt.failures.map((failure) => failure.error.code)).toEqual(['AskTimeout'])
 })
 
 test('a mailbox that is used after its actor ended, and from elsewhere', async () => {

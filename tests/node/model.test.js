@@ -32,6 +32,17 @@ class Real {
     }
   }
 
+  /** The function of a pull actor: as a handler, and it returns when it is told to. */
+  function() {
+    return async (mailbox) => {
+      for await (const message of mailbox) {
+        if (String(message) === 'crash') throw new Error('on purpose')
+        if (String(message) === 'end') return
+        mailbox.reply(message, 'first')
+      }
+    }
+  }
+
   /** A handler that keeps its message in hand while its gate is closed. */
   held(gate) {
     return () => gate.promise
@@ -64,11 +75,12 @@ const CALLS = {
     model.add(pid, 'bounded', more)
   },
 
-  startChild(model, { rt, supervisor }, [restart]) {
+  startChild(model, { rt, supervisor }, [restart, kind]) {
     if (model.actors.length >= ACTORS_MAX) return
-    const kind = ['permanent', 'transient', 'temporary'][restart % 3]
-    const pid = rt.startChild(supervisor, () => Real.prototype.handler('first'), { restart: kind })
-    model.add(pid, 'child', { restart: kind })
+    const more = { restart: ['permanent', 'transient', 'temporary'][restart % 3], pull: kind % 2 === 0 }
+    const { handler, function: pull } = Real.prototype
+    const pid = rt.startChild(supervisor, () => (more.pull ? pull() : handler('first')), { restart: more.restart, kind: more.pull ? 'pull' : 'push' })
+    model.add(pid, 'child', more)
   },
 
   send: onActor((model, { rt }, actor, count) => {
@@ -78,6 +90,10 @@ const CALLS = {
   crash: onActor((model, { rt }, actor) => {
     if (actor.kind === 'bounded' || actor.kind === 'observed') return
     expect(rt.send(actor.pid, 'crash')).toBe(model.send(actor, 'crash'))
+  }),
+
+  finish: onActor((model, { rt }, actor) => {
+    if (actor.pull) expect(rt.send(actor.pid, 'end')).toBe(model.send(actor, 'end'))
   }),
 
   stop: onActor((model, { rt }, actor) => expect(rt.stop(actor.pid)).toBe(model.end(actor, 'Killed'))),
@@ -144,7 +160,7 @@ const CALLS = {
   },
 
   swap: onActor((model, real, actor) => {
-    if (actor.kind === 'bounded' || actor.kind === 'observed') return
+    if (actor.kind === 'bounded' || actor.kind === 'observed' || actor.pull) return
     const code = `code ${++real.codes}`
     const call = () => real.rt.hotSwap(actor.pid, real.handler(code))
     if (!actor.alive) return void expect(call).toThrow(expect.objectContaining({ code: 'NoProcess' }))
@@ -174,6 +190,8 @@ function onActor(call) {
   }
 }
 
+const inOrder = (pids) => [...pids].sort((one, other) => one - other)
+
 /** What of the runtime must be as in the reference. */
 function seen({ rt, supervisor }, model) {
   const { sent, handled, queued, crashed, restarted, dropped } = rt.stats()
@@ -185,8 +203,14 @@ function seen({ rt, supervisor }, model) {
     names: NAMES.map((name) => rt.whereis(name)),
     children: rt.childPids(supervisor),
     actors: model.actors.map(({ pid, kind }) => {
-      const alive = rt.isAlive(pid)
-      return alive ? [kind, alive, rt.behaviorVersion(pid), rt.mailboxSize(pid), rt.actorInfo(pid).restarts] : [kind, alive]
+      if (!rt.isAlive(pid)) return [kind, rt.actorInfo(pid)]
+      const info = rt.actorInfo(pid)
+      const { restarts, children } = info
+      const supervised = info.supervisor === supervisor
+      // A child of a supervisor ends with it.
+      const parent = supervised && info.parent === supervisor ? null : info.parent
+      const around = { links: inOrder(info.links), monitoredBy: inOrder(info.monitoredBy), parent, children, supervised }
+      return [kind, rt.behaviorVersion(pid), rt.mailboxSize(pid), restarts, around]
     }),
   }
 }
@@ -198,9 +222,11 @@ function expected(model) {
     balance: 0,
     names: NAMES.map((name) => model.names.get(name)?.pid ?? null),
     children: model.supervised(),
-    actors: model.actors.map(({ kind, alive, version, queue, kept, restarts }) => {
+    actors: model.actors.map((actor) => {
+      const { kind, alive, version, queue, kept, restarts } = actor
+      if (!alive) return [kind, null]
       const size = kind === 'observed' ? kept.filter((item) => typeof item === 'string').length : queue.length
-      return alive ? [kind, alive, version, size, restarts] : [kind, alive]
+      return [kind, version, size, restarts, model.around(actor)]
     }),
   }
 }

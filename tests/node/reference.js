@@ -76,6 +76,7 @@ class Reference {
         this.counts.handled++
         if (actor.held) actor.inHand = true
         if (text === 'crash') this.#crash(actor)
+        if (text === 'end') this.#finish(actor)
       }
     }
   }
@@ -83,6 +84,15 @@ class Reference {
   #crash(actor) {
     this.counts.crashed++
     if (actor.kind !== 'child' || actor.restart === 'temporary') return this.end(actor, 'Crash')
+    return this.#restart(actor)
+  }
+
+  /** The function of a pull actor returned. */
+  #finish(actor) {
+    return actor.restart === 'permanent' ? this.#restart(actor) : this.end(actor, 'Normal')
+  }
+
+  #restart(actor) {
     this.counts.restarted++
     actor.restarts++
     for (const child of [...actor.children].reverse()) this.end(child, 'Killed')
@@ -121,6 +131,20 @@ class Reference {
 
   linkKey(a, b) {
     return [this.actors.indexOf(a), this.actors.indexOf(b)].sort((one, other) => one - other).join(':')
+  }
+
+  /** Whom an actor has to do with. */
+  around(actor) {
+    const pids = (actors) => actors.map(({ pid }) => pid)
+    const linked = [...this.links].map((key) => key.split(':').map((index) => this.actors[index])).filter((pair) => pair.includes(actor))
+    const monitors = this.monitors.filter(({ target, over }) => target === actor && !over)
+    return {
+      links: pids(linked.map(([one, other]) => (one === actor ? other : one))).sort((one, other) => one - other),
+      monitoredBy: pids(monitors.map(({ watcher }) => watcher)).sort((one, other) => one - other),
+      parent: actor.parent?.pid ?? null,
+      children: pids(actor.children.filter(({ alive }) => alive)),
+      supervised: actor.kind === 'child',
+    }
   }
 
   swap(actor, code) {

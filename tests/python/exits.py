@@ -16,6 +16,20 @@ rt = iris.Runtime()
 there = threading.Semaphore(0)
 def arrived(count=1):
     for _ in range(count): assert there.acquire(timeout=30), "the state was not reached"
+def reached(state):
+    until, never = time.monotonic() + 30, threading.Event()
+    while not state():
+        assert time.monotonic() < until, "the state was not reached"
+        never.wait(0.001)
+# Who looks holds the interpreter: a thread that is at its call, alone on the function's last line, waits within that call.
+def called(function, count=1):
+    code = function.__code__
+    last = max(line for *_, line in code.co_lines() if line)
+    def calls(): return sum((at.f_code, at.f_lineno) == (code, last) for at in sys._current_frames().values())
+    reached(lambda: calls() >= count)
+# What comes last to the runtime's own loop is answered when all before it wait.
+async def last(message): return message
+def awaited(): rt.ask_blocking(rt.spawn(last), b"", timeout=30)
 """
 
 STATES = {
@@ -28,9 +42,10 @@ pid = rt.spawn(again)
 rt.send(pid, b'x'); arrived(100)
 """,
     "blocked_pull_actors": """
-def function(mailbox): there.release(); mailbox.recv()
+def function(mailbox):
+    mailbox.recv()
 for _ in range(100): rt.spawn_with_mailbox(function)
-arrived(100)
+called(function, 100)
 """,
     "busy_pull_actors": """
 def function(mailbox):
@@ -43,7 +58,7 @@ async def function(mailbox):
     there.release()
     async for message in mailbox: pass
 for _ in range(200): rt.spawn_with_mailbox(function)
-arrived(200)
+arrived(200); awaited()
 """,
     "running_timers": """
 pid = rt.spawn(lambda message: there.release())
@@ -78,7 +93,12 @@ rt.spawn_with_mailbox(block); arrived()
     "async_handlers_that_wait": """
 async def wait(message): there.release(); await asyncio.Event().wait()
 for _ in range(100): rt.send(rt.spawn(wait), b'x')
-arrived(100)
+arrived(100); awaited()
+""",
+    "async_pull_actors_that_wait_elsewhere": """
+async def wait(mailbox): there.release(); await asyncio.Event().wait()
+for _ in range(100): rt.spawn_with_mailbox(wait)
+arrived(100); awaited()
 """,
     "async_handler_that_blocks": """
 async def block(message): there.release(); threading.Event().wait(60)
@@ -87,20 +107,23 @@ rt.send(rt.spawn(block), b'x'); arrived()
     "ask_in_flight": """
 pid = rt.spawn_observed_handler()
 def ask():
-    there.release()
-    with contextlib.suppress(iris.AskFailedError): rt.ask_blocking(pid, b'x', timeout=None)
-threading.Thread(target=ask, daemon=True).start(); arrived()
+    with contextlib.suppress(iris.AskFailedError):
+        rt.ask_blocking(pid, b'x', timeout=None)
+threading.Thread(target=ask, daemon=True).start()
+called(ask); reached(lambda: rt.mailbox_size(pid) == 1)
 """,
     "handlers_that_ask": """
-def ask(message): there.release(); rt.ask_blocking(silent, b'x', timeout=None)
+def ask(message):
+    rt.ask_blocking(silent, b'x', timeout=None)
 silent = rt.spawn_observed_handler()
 for _ in range(8): rt.send(rt.spawn(ask), b'x')
-arrived(8)
+called(ask, 8); reached(lambda: rt.mailbox_size(silent) == 8)
 """,
     "thread_that_joins": """
 pid = rt.spawn(lambda message: None)
-def join(): there.release(); rt.join(pid)
-threading.Thread(target=join, daemon=True).start(); arrived()
+def join():
+    rt.join(pid)
+threading.Thread(target=join, daemon=True).start(); called(join)
 """,
     "threads_that_send": """
 pid = rt.spawn(lambda message: None)
@@ -123,8 +146,12 @@ held = threading.Event()
 def block(message): there.release(); held.wait(60)
 pid = rt.spawn_py_handler_bounded(block, 100, 1)
 rt.set_overflow_policy(pid, 'block')
-rt.send_many(pid, [b'x'] * 2); arrived()
-threading.Thread(target=lambda: rt.send(pid, b'x'), daemon=True).start()
+rt.send(pid, b'x'); arrived()
+rt.send(pid, b'fills')
+def send():
+    rt.send(pid, b'waits')
+threading.Thread(target=send, daemon=True).start()
+called(send)
 """,
     "supervised_and_crashing": """
 logging.getLogger('iris').disabled = True

@@ -3,10 +3,19 @@
 import asyncio
 import gc
 import logging
+import threading
+import time
 
 import iris
 
 logging.getLogger("iris").disabled = True
+
+
+def wait(happened, what):
+    deadline, never = time.monotonic() + 100, threading.Event()
+    while not happened():
+        assert time.monotonic() < deadline, f"waited for {what}"
+        never.wait(0.01)
 
 
 def main():
@@ -45,6 +54,7 @@ def main():
         supervisor = rt.spawn_supervisor(intensity=1000, backoff=(0.0, 0.0))
         child = rt.start_child(supervisor, lambda: crash, name="child")
         rt.send_many(child, [b"x"] * 5)
+        wait(lambda: (rt.stats()["crashed"], rt.stats()["restarted"]) == (5, 5), "five crashes and restarts")
         rt.hot_swap(pids[0], bytes.lower)
         rt.rollback_behavior(pids[0])
         number, view, *_ = iris.allocate_buffer(5000)
@@ -67,7 +77,7 @@ def main():
         print(asyncio.run(asks()))
         for pid in pids:
             rt.stop(pid)
-        print(len(rt.get_messages(observed)), rt.stats()["restarted"] >= 0, rt.tree() is not None)
+        print(len(rt.get_messages(observed)), rt.stats()["restarted"], rt.tree() is not None)
 
 
 for _ in range(2):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 
 import iris
 import pytest
@@ -153,13 +152,26 @@ def test_swap_between_plain_and_async(rt: iris.Runtime) -> None:
 
 
 def test_fairness_under_flood(rt: iris.Runtime) -> None:
-    flooded = rt.spawn(lambda message: None)
-    others = [rt.spawn(lambda message: message) for _ in range(20)]
-    rt.send_many(flooded, [b"x"] * 300_000)
-    started = time.monotonic()
-    for other in others:
-        assert rt.ask_blocking(other, b"y") == b"y"
-    assert rt.mailbox_size(flooded) or time.monotonic() - started < 1
+    budget, flood, handled = 10, 10_000, 0
+    meanwhile: list[int] = []
+    queued: list[int] = []
+
+    def note(message: bytes) -> None:
+        meanwhile.append(handled - int(message))
+        queued.append(rt.mailbox_size(flooded) or 0)
+
+    def count(message: bytes) -> None:
+        nonlocal handled
+        handled += 1
+        if handled % 500 == 1:
+            rt.send(others[handled // 500], b"%d" % handled)
+
+    flooded = rt.spawn(count, budget)
+    others = [rt.spawn(note) for _ in range(flood // 500)]
+    assert rt.send_many(flooded, [b"x"] * flood) == flood
+    eventually(lambda: handled == flood and len(meanwhile) == len(others), "the flood and the others")
+    assert max(meanwhile) < budget, "the rest of the turn in which the other was sent to"
+    assert min(queued) > 0
 
 
 def test_children_end_with_parent(rt: iris.Runtime, inbox: Inbox) -> None:
@@ -208,6 +220,42 @@ def test_handler_that_never_returns_hurts_one_actor(rt: iris.Runtime, inbox: Inb
     rt.send(rt.spawn(inbox), b"alive")
     assert inbox.wait(1) == [b"alive"]
     never.set()
+
+
+def test_async_handler_that_blocks_hurts_the_other_async_actors_alone(rt: iris.Runtime) -> None:
+    go, entered = threading.Event(), threading.Event()
+
+    async def block(message: bytes) -> None:
+        entered.set()
+        go.wait(60)
+
+    async def later(message: bytes) -> bytes:
+        return message.upper()
+
+    def pull(mailbox: iris.Mailbox) -> None:
+        while (message := mailbox.recv()) is not None:
+            mailbox.reply(message, bytes(message).upper())  # type: ignore[arg-type]
+
+    async def ask_of_a_loop_of_ones_own() -> bytes:
+        return await rt.ask(rt.spawn(later), b"x", timeout=DEADLINE)
+
+    held_up, early = rt.spawn(later), rt.spawn(bytes.upper)
+    rt.send(rt.spawn(block), b"x")
+    assert entered.wait(DEADLINE)
+    rt.send(held_up, b"x")
+    kinds = [
+        early,
+        rt.spawn(bytes.upper),
+        rt.spawn(bytes.upper, release_gil=True),
+        rt.spawn_with_mailbox(pull),
+    ]
+    kinds += [rt.spawn_virtual(bytes.upper), rt.start_child(rt.spawn_supervisor(), lambda: bytes.upper)]
+    for pid in kinds * 100:
+        assert rt.ask_blocking(pid, b"x", timeout=DEADLINE) == b"X"
+    assert asyncio.run(ask_of_a_loop_of_ones_own()) == b"X"
+    assert rt.mailbox_size(held_up) == 1
+    go.set()
+    assert rt.ask_blocking(held_up, b"x", timeout=DEADLINE) == b"X"
 
 
 def test_handlers_that_block_are_relieved(rt: iris.Runtime) -> None:

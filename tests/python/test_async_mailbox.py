@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING
 
 import iris
 import pytest
-from conftest import DEADLINE, eventually, settled, tick
+from conftest import DEADLINE, Inbox, eventually, settled, tick
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 
 def test_second_wait_on_one_mailbox_is_refused() -> None:
@@ -187,3 +189,185 @@ def test_restart_that_is_decided_while_the_task_ends(
     with asyncio.Runner(loop_factory=Meanwhile) as runner:
         runner.run(main())
     assert answers == [b"again", b"and again"]
+
+
+WAITS: dict[str, Callable[[iris.AsyncMailbox], Awaitable[object]]] = {
+    "recv": lambda mailbox: mailbox.recv(),
+    "recv with a time-out": lambda mailbox: mailbox.recv(3600.0),
+    "recv_many": lambda mailbox: mailbox.recv_many(5),
+    "selective_recv": lambda mailbox: mailbox.selective_recv(lambda message: True),
+    "anext": anext,
+}
+PLACES = ["the main thread", "another thread", "a push handler", "no loop"]
+
+
+class Kept:
+    """An async pull actor on the runtime's own loop whose mailbox is used elsewhere; told to, it takes a message itself."""
+
+    def __init__(self, rt: iris.Runtime) -> None:
+        self.rt = rt
+        self.mailboxes: list[iris.AsyncMailbox] = []
+        self.took = Inbox()
+        self.pid = rt.spawn_with_mailbox(self.function)
+        eventually(lambda: self.mailboxes, "the mailbox")
+        self.waker = rt.spawn(self.wake)
+
+    async def function(self, mailbox: iris.AsyncMailbox) -> None:
+        self.turn = asyncio.Event()
+        self.mailboxes.append(mailbox)
+        while await self.turn.wait():
+            self.turn.clear()
+            if (message := await mailbox.recv(DEADLINE)) is None:
+                return
+            self.took(bytes(message))  # type: ignore[arg-type]
+
+    async def wake(self, message: bytes) -> None:
+        self.turn.set()
+
+    def still_takes(self, message: bytes) -> bool:
+        """Whether its own function gets what is sent."""
+        count = len(self.took.messages)
+        self.rt.send(self.pid, message)
+        self.rt.send(self.waker, b"")
+        return self.took.wait(count + 1)[-1] == message
+
+
+def use_at(rt: iris.Runtime, place: str, wait: Callable[[], Awaitable[object]]) -> object:
+    """What a wait gives, or raises, in a place that is not its actor's."""
+    outcome: list[object] = []
+
+    async def awaited() -> object:
+        return await asyncio.wait_for(wait(), DEADLINE)  # type: ignore[arg-type]
+
+    def use(message: bytes = b"") -> None:
+        try:
+            outcome.append(next(iter(wait().__await__())) if place == "no loop" else asyncio.run(awaited()))
+        except Exception as error:
+            outcome.append(error)
+
+    if place == "the main thread":
+        use()
+    elif place == "a push handler":
+        rt.send(rt.spawn(use), b"")
+    else:
+        threading.Thread(target=use).start()
+    eventually(lambda: outcome, f"the use in {place}", timeout=2 * DEADLINE)
+    return outcome[0]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("wait", WAITS)
+def test_a_wait_elsewhere_than_on_the_actors_loop_is_refused(rt: iris.Runtime, wait: str, place: str) -> None:
+    kept = Kept(rt)
+    refused = use_at(rt, place, lambda: WAITS[wait](kept.mailboxes[0]))
+    assert isinstance(refused, iris.InvalidArgumentError), repr(refused)
+    assert "loop" in str(refused)
+    assert kept.still_takes(b"nothing is spoilt")
+
+
+def test_an_async_mailbox_is_used_by_others_on_its_loop(rt: iris.Runtime) -> None:
+    kept = Kept(rt)
+
+    async def take(message: bytes) -> bytes:
+        return bytes(await kept.mailboxes[0].recv(DEADLINE) or b"")  # type: ignore[arg-type]
+
+    reads = rt.spawn(take)
+    rt.send(kept.pid, b"in a handler")
+    assert rt.ask_blocking(reads, b"", timeout=DEADLINE) == b"in a handler"
+    assert kept.still_takes(b"its own")
+
+
+def test_an_answer_may_come_from_anywhere(rt: iris.Runtime) -> None:
+    asked: list[object] = []
+
+    async def function(mailbox: iris.AsyncMailbox) -> None:
+        async for message in mailbox:
+            asked.append((mailbox, message))
+
+    def answer() -> None:
+        eventually(lambda: asked, "the question")
+        mailbox, message = asked.pop()  # type: ignore[misc]
+        answered.append(mailbox.reply(message, b"answer"))
+        answered.append(mailbox.reply(message, b"twice"))
+
+    answered: list[bool] = []
+    thread = threading.Thread(target=answer)
+    thread.start()
+    pid = rt.spawn_with_mailbox(function)
+    assert rt.ask_blocking(pid, b"question", timeout=DEADLINE) == b"answer"
+    thread.join()
+    assert answered == [True, False]
+
+
+@pytest.mark.parametrize("place", ["its own loop", *PLACES[:-1]])
+def test_an_async_mailbox_whose_actor_ended_is_empty(rt: iris.Runtime, place: str) -> None:
+    kept = Kept(rt)
+    mailbox = kept.mailboxes[0]
+    rt.send(kept.pid, b"never taken")
+    assert rt.stop(kept.pid)
+    rt.send(kept.waker, b"")
+    assert rt.join(kept.pid, DEADLINE)
+
+    async def use(message: bytes) -> bytes:
+        assert [await mailbox.recv(), await mailbox.recv(3600.0), await mailbox.recv_many(5)] == [
+            None,
+            None,
+            [],
+        ]
+        assert await mailbox.selective_recv(lambda message: True) is None
+        assert [message async for message in mailbox] == []
+        return b"empty"
+
+    if place == "its own loop":
+        assert rt.ask_blocking(rt.spawn(use), b"", timeout=DEADLINE) == b"empty"
+    for wait in WAITS.values():
+        given = use_at(rt, place, lambda wait=wait: wait(mailbox)) if place in PLACES else None
+        assert given in (None, []) or isinstance(given, (StopAsyncIteration, iris.InvalidArgumentError)), (
+            given
+        )
+    assert not mailbox.reply(b"never sent", b"x")
+    assert mailbox.pid == kept.pid
+
+
+def test_a_task_that_waits_for_what_nobody_else_holds_is_not_collected(rt: iris.Runtime) -> None:
+    async def function(mailbox: iris.AsyncMailbox) -> None:
+        waiting.set()
+        await asyncio.Event().wait()
+
+    async def later(message: bytes) -> bytes:
+        return message
+
+    waiting = threading.Event()
+    pid = rt.spawn_with_mailbox(function)
+    assert waiting.wait(DEADLINE)
+    # What is asked of the same loop is answered when the task waits.
+    assert rt.ask_blocking(rt.spawn(later), b"x", timeout=DEADLINE) == b"x"
+    gc.collect()
+    assert rt.ask_blocking(rt.spawn(later), b"x", timeout=DEADLINE) == b"x"
+    assert rt.is_alive(pid)
+
+
+def test_a_loop_closed_under_a_wait_leaves_nothing(
+    rt: iris.Runtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Held: ...
+
+    async def function(mailbox: iris.AsyncMailbox) -> None:
+        held = Held()
+        waiting.append(weakref.ref(held))
+        begun.set()
+        await mailbox.recv()
+
+    async def main() -> None:
+        rt.spawn_with_mailbox(function)
+        await begun.wait()
+
+    begun, waiting = asyncio.Event(), list["weakref.ref[Held]"]()
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(main())
+    # That a pending task is collected is for asyncio to tell.
+    caplog.set_level(logging.CRITICAL, "asyncio")
+    loop.close()
+    del loop
+    gc.collect()
+    assert [ref() for ref in waiting] == [None]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import iris
 import pytest
 from conftest import DEADLINE, Inbox, eventually
+from handed_over import USES, Things
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,9 +27,14 @@ def bystander(rt: iris.Runtime) -> Iterator[int]:
     logging.getLogger("iris").disabled = False
 
 
-def recurse(message: bytes) -> None:
+def recurse(message: object) -> None:
     """Recurse for ever."""
     recurse(message)
+
+
+async def recurse_later(message: object) -> None:
+    """Recurse for ever by coroutines that wait for each other."""
+    await recurse_later(message)
 
 
 def raiser(error: type[BaseException]) -> Callable[[object], object]:
@@ -51,9 +56,10 @@ class BadText(Exception):
 
 
 ERRORS = [ValueError, BaseException, SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration, MemoryError]
+KINDS = ["push", "own thread", "async", "pull", "async pull"]
 
 
-@pytest.mark.parametrize("kind", ["push", "own thread", "async", "pull", "async pull"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("error", ERRORS)
 def test_whatever_a_handler_raises_ends_its_actor(
     rt: iris.Runtime, kind: str, error: type[BaseException]
@@ -110,12 +116,73 @@ def test_what_ends_a_task_does_not_end_the_loop_of_the_others(rt: iris.Runtime) 
         assert rt.ask_blocking(pid, b"x", timeout=DEADLINE) == b"X"
 
 
-def test_endless_recursion_ends_its_actor(rt: iris.Runtime) -> None:
-    for own_thread in (False, True):
-        pid = rt.spawn(recurse, release_gil=own_thread)
-        rt.send(pid, b"x")
-        assert rt.join(pid, DEADLINE)
-    assert rt.stats()["crashed"] == 2
+@pytest.mark.parametrize("kind", KINDS)
+def test_endless_recursion_ends_its_actor(rt: iris.Runtime, kind: str) -> None:
+    gate, watcher = threading.Event(), rt.spawn_observed_handler()
+
+    def pull(mailbox: iris.Mailbox) -> None:
+        gate.wait(DEADLINE)
+        recurse(mailbox.recv())
+
+    async def pull_later(mailbox: iris.AsyncMailbox) -> None:
+        await recurse_later(await mailbox.recv())
+
+    if "pull" in kind:
+        pid = rt.spawn_with_mailbox(pull_later if kind == "async pull" else pull)
+    else:
+        pid = rt.spawn(recurse_later if kind == "async" else recurse, release_gil=kind == "own thread")
+    rt.link(watcher, pid)
+    gate.set()
+    rt.send(pid, b"x")
+    told = rt.selective_recv_blocking(watcher, lambda _: True, DEADLINE)
+    assert isinstance(told, iris.SystemMessage)
+    assert told.metadata is not None
+    assert (told.reason, told.metadata["type"]) == ("Crash", "RecursionError")
+    assert rt.join(pid, DEADLINE)
+
+
+# What is no answer: another type, and what is odd to look at.
+NO_ANSWERS: dict[str, Callable[[], object]] = {
+    "int": lambda: 5,
+    "str": lambda: "text",
+    "list": lambda: [b"x"],
+    "type": lambda: bytes,
+    "Unseen": lambda: Unseen(),
+}
+
+
+class Unseen:
+    """An answer that fails whoever looks at it."""
+
+    def __bytes__(self) -> bytes:
+        raise ValueError("of bytes")
+
+    def __bool__(self) -> bool:
+        raise ValueError("of bool")
+
+    __repr__ = __str__ = __len__ = __bytes__  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("kind", ["push", "own thread", "async"])
+@pytest.mark.parametrize("what", NO_ANSWERS)
+def test_what_is_no_answer_fails_the_ask_alone_and_is_ignored_after_a_send(
+    rt: iris.Runtime, inbox: Inbox, kind: str, what: str
+) -> None:
+    def handler(message: bytes) -> object:
+        inbox(message)
+        return message.upper() if message == b"said" else NO_ANSWERS[what]()
+
+    async def later(message: bytes) -> object:
+        return handler(message)
+
+    pid = rt.spawn(later if kind == "async" else handler, release_gil=kind == "own thread")
+    assert rt.send_many(pid, [b"sent"] * 3) == 3
+    assert rt.ask_blocking(pid, b"said", timeout=DEADLINE) == b"SAID"
+    assert inbox.messages == [b"sent"] * 3 + [b"said"]
+    with pytest.raises(iris.AskFailedError, match=what):
+        rt.ask_blocking(pid, b"asked", timeout=DEADLINE)
+    assert rt.ask_blocking(pid, b"said", timeout=DEADLINE) == b"SAID"
+    assert (rt.is_alive(pid), rt.stats()["crashed"], rt.stats()["exited"]) == (True, 0, 0)
 
 
 def test_asks_in_a_circle_time_out(rt: iris.Runtime) -> None:
@@ -147,24 +214,65 @@ def test_handlers_that_swap_and_stop_themselves(rt: iris.Runtime, inbox: Inbox) 
     assert rt.join(pid, DEADLINE)
 
 
-def test_factories_that_misbehave(rt: iris.Runtime) -> None:
-    dead = rt.spawn(print)
-    rt.stop(dead)
-    kept = rt.spawn_observed_handler()
-    asked = threading.Semaphore(0)
-    answers: list[Any] = [None, "no pid", dead, -1, 2**70, kept, kept]
+# What a factory gives, or does, when it is called first.
+MISBEHAVIOURS: dict[str, Callable[[iris.Runtime, dict[str, int]], object]] = {
+    "raises": lambda rt, pids: raiser(ValueError)(pids),
+    "exits": lambda rt, pids: raiser(SystemExit)(pids),
+    "gives nothing": lambda rt, pids: None,
+    "gives no number": lambda rt, pids: "no pid",
+    "gives a coroutine": lambda rt, pids: asyncio.sleep(0),
+    "gives a negative number": lambda rt, pids: -1,
+    "gives a huge number": lambda rt, pids: 2**70,
+    "gives what exited": lambda rt, pids: pids["first"],
+    "gives another that ended": lambda rt, pids: pids["dead"],
+    "gives a live sibling": lambda rt, pids: pids["sibling"],
+    "gives another runtime's": lambda rt, pids: pids["foreign"],
+    "gives its supervisor": lambda rt, pids: (rt.actor_info(pids["sibling"]) or {})["supervisor"],
+}
+
+
+@pytest.mark.parametrize("what", MISBEHAVIOURS)
+@pytest.mark.filterwarnings("ignore:coroutine 'sleep' was never awaited:RuntimeWarning")
+def test_factories_that_misbehave(rt: iris.Runtime, what: str) -> None:
+    made: list[int] = []
+    calls = 0
 
     def factory() -> Any:
-        asked.release()
-        return answers.pop(0) if answers else rt.spawn(print)
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            return MISBEHAVIOURS[what](rt, pids)
+        made.append(rt.spawn(print))
+        return made[-1]
 
-    pid = rt.spawn(print)
-    rt.supervise_with_factory(pid, factory, "RestartOne")
-    rt.stop(pid)
-    for _ in range(6):
-        assert asked.acquire(timeout=DEADLINE), answers
-    eventually(lambda: kept in rt.child_pids(), "what the factory gave at last to be supervised")
-    rt.unsupervise(kept)
+    with iris.Runtime() as other:
+        pids = {name: rt.spawn(bytes.upper) for name in ("first", "sibling", "dead")}
+        pids["foreign"] = other.spawn(bytes.upper)
+        rt.stop(pids["dead"])
+        rt.watch(pids["sibling"], "RestartOne")
+        rt.supervise_with_factory(pids["first"], factory, "RestartOne")
+        rt.stop(pids["first"])
+        eventually(lambda: made and made[0] in rt.child_pids(), "the replacement to be supervised")
+        assert calls == 2, "it is called again once"
+        assert set(rt.child_pids()) == {pids["sibling"], made[0]}
+        assert rt.ask_blocking(pids["sibling"], b"x", timeout=DEADLINE) == b"X"
+        assert other.ask_blocking(pids["foreign"], b"x", timeout=DEADLINE) == b"X"
+
+
+def test_a_factory_may_give_who_was_there_before_until_that_one_ends(rt: iris.Runtime) -> None:
+    kept, first = rt.spawn_observed_handler(), rt.spawn(print)
+    given: list[int] = []
+
+    def factory() -> int:
+        given.append(kept if len(given) < 2 else rt.spawn(print))
+        return given[-1]
+
+    rt.supervise_with_factory(first, factory, "RestartOne")
+    rt.stop(first)
+    eventually(lambda: kept in rt.child_pids(), "who was there before to be supervised")
+    rt.stop(kept)
+    eventually(lambda: len(given) == 3 and given[2] in rt.child_pids(), "a third that is alive")
+    assert given[:2] == [kept, kept]
 
 
 def test_matchers_that_misbehave(rt: iris.Runtime) -> None:
@@ -271,34 +379,20 @@ def test_buffers_that_are_used_after_they_are_handed_over(rt: iris.Runtime) -> N
     assert rt.get_messages(pid) == [b"abc"]
 
 
-def test_nothing_is_kept_of_handlers_and_messages(rt: iris.Runtime) -> None:
-    message = bytes(bytearray(b"a message of its own"))
-
-    def handler(_: bytes) -> None:
-        return
-
-    def function(mailbox: iris.Mailbox) -> None:
-        while mailbox.recv() is not None:
-            pass
-
-    things = (message, handler, function)
-    before = [sys.getrefcount(thing) for thing in things]
-    supervisor = rt.spawn_supervisor()
-    pids = [rt.spawn(handler), rt.spawn(handler, release_gil=True), rt.spawn_with_mailbox(function)]
-    pids += [
-        rt.spawn_virtual(handler),
-        rt.start_child(supervisor, lambda: handler),
-        rt.spawn_observed_handler(),
-    ]
-    for pid in pids:
-        rt.send_many(pid, [message] * 10)
-        rt.send_after(pid, 3_600_000, message)
-        rt.hot_swap(pid, function if pid == pids[2] else handler)
-    for pid in [*pids, supervisor]:
+@pytest.mark.parametrize("use", USES)
+def test_nothing_is_kept_of_handlers_and_messages(
+    rt: iris.Runtime, use: Callable[[iris.Runtime, Things], list[int]]
+) -> None:
+    things = Things(rt)
+    before = things.counts()
+    for pid in use(rt, things):
         rt.stop(pid)
         assert rt.join(pid, DEADLINE)
     # The last handler made is kept for the next spawn of the same.
     rt.stop(rt.spawn(print))
-    eventually(
-        lambda: [sys.getrefcount(thing) for thing in things] <= before, "all references to be given back"
-    )
+
+    def given_back() -> bool:
+        gc.collect()
+        return all(count <= before[name] for name, count in things.counts().items())
+
+    eventually(given_back, "all references to be given back")

@@ -6,20 +6,53 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads'
 
-import { IrisError, NodeRuntime, SystemMessage } from '../../index.mjs'
+import { IrisError, NodeRuntime, SystemMessage, allocateBuffer } from '../../index.mjs'
 
 /** Between two rounds of a part, on average. */
 const PAUSE_MS = 15
 const DRAIN_MS = 60_000
 const GROWTH_MIB_MAX = 48
 const REPORT_MS = 10_000
-const WORKERS = 1
+const WORKERS = 2
+/** What a part waits for that others bring about. */
+const WAIT_MS = 10_000
+/** Fewer samples than so many a second tell nothing of the delay; a free machine gives about 50. */
+const SAMPLES_A_SECOND_MIN = 5
 
 const now = () => performance.now()
 const nothing = () => {}
 const rssMib = () => process.memoryUsage.rss() / 2 ** 20
+const sum = (values) => values.reduce((total, value) => total + value, 0)
 const p99 = (values) => Float64Array.from(values).sort()[Math.floor(values.length * 0.99)] ?? 0
 const number = (value) => Buffer.from(new Float64Array([value]).buffer)
+
+/** Waits until `look` is true, and fails where it never is. */
+async function until(look, what) {
+  const deadline = now() + WAIT_MS
+  while (!look()) {
+    assert.ok(now() < deadline, `waited in vain for ${what}`)
+    await pause(1)
+  }
+}
+
+/** Each message of the other parts that is not delivered is told once, with its reason. */
+function deadLetters({ rt, promise }) {
+  const told = {}
+  const listener = rt.spawnWithMailbox(async (mailbox) => {
+    for await (const { typeName, reason } of mailbox) {
+      if (typeName === 'DEAD_LETTER') told[reason] = (told[reason] ?? 0) + 1
+    }
+  })
+  rt.listenDeadLetters(listener)
+  const counted = () => Object.entries(rt.deadLetters()).filter(([, count]) => count > 0)
+  promise('each dead letter is told', () => String(counted().sort()) === String(Object.entries(told).sort()))
+  return () => {
+    const pid = rt.spawn(nothing)
+    rt.send(pid, Buffer.from('never handled'))
+    rt.stop(pid)
+    assert.ok(!rt.send(pid, Buffer.from('to nobody')))
+  }
+}
 
 /** Numbered messages to actors that are swapped all the time: none lost, none doubled, in order. */
 function orderedFlow({ rt, promise }) {
@@ -58,6 +91,7 @@ function crashes({ rt, promise }) {
   const names = Array.from({ length: 10 }, (_, place) => `crashing-${place}`)
   const pids = names.map((name) => rt.startChild(supervisor, () => handler, { name }))
   promise('each message to a crashing actor is handled or crashes it', () => handled + crashed === sent)
+  promise('crashes happened, and were healed', () => crashed > 0 && rt.stats().restarted >= crashed)
   promise('crashing actors are alive and have their names', () => String(names.map((name) => rt.whereis(name))) === String(pids))
   return () => {
     for (const pid of pids) {
@@ -71,13 +105,12 @@ function crashes({ rt, promise }) {
 
 /** Actors that are born, linked, watched, named and stopped, with children. */
 function lives({ rt, promise }) {
-  let [born, told, expected] = [0, 0, 0]
+  let born = 0
+  const [told, expected] = [{ DOWN: 0, EXIT: 0 }, { DOWN: 0, EXIT: 0 }]
   const watcher = rt.spawnWithMailbox(async (mailbox) => {
-    for await (const message of mailbox) {
-      if (message instanceof SystemMessage && message.typeName === 'DOWN') told += 1
-    }
+    for await (const message of mailbox) told[message.typeName] += 1
   })
-  promise('each monitor tells once', () => told === expected)
+  promise('each monitor and each link tells once, and none that was taken back', () => String(Object.values(told)) === String(Object.values(expected)))
   return async () => {
     const [parent, other] = [rt.spawn(nothing), rt.spawn(nothing)]
     const children = [1, 2, 3].map(() => rt.spawnChild(parent, nothing))
@@ -87,7 +120,12 @@ function lives({ rt, promise }) {
     rt.link(parent, other)
     rt.monitor(parent, watcher)
     rt.monitor(children[0], watcher)
-    expected += 2
+    expected.DOWN += 2
+    assert.ok(rt.demonitor(rt.monitor(children[1], watcher)))
+    rt.link(watcher, children[1])
+    expected.EXIT += 1
+    rt.link(watcher, children[2])
+    assert.ok(rt.unlink(children[2], watcher))
     rt.send(rt.spawnVirtual(nothing, 100, 1), Buffer.from('hello'))
     assert.ok(rt.stop(parent))
     await rt.join(parent, 10)
@@ -150,6 +188,95 @@ function pulls({ rt }) {
   }
 }
 
+/** Observed actors: who waits for a message gets it, and the others stay in their order. */
+function observed({ rt }) {
+  const pid = rt.spawnObservedHandler()
+  const isWanted = ({ length }) => length === 6
+  return async () => {
+    const waiting = rt.selectiveRecv(pid, isWanted, 10)
+    assert.equal(await rt.selectiveRecv(pid, isWanted, 0.001), null)
+    const pull = rt.spawnWithMailbox((mailbox) => mailbox.selectiveRecv(isWanted, 10).then((message) => rt.send(pid, message)))
+    for (const word of ['a', 'b', 'wanted', 'c']) rt.send(pull, Buffer.from(word))
+    for (const word of ['1', '2']) rt.send(pid, Buffer.from(word))
+    assert.equal(String(await waiting), 'wanted')
+    assert.deepEqual(rt.getMessages(pid).map(({ data }) => String(data)), ['1', '2'])
+    assert.ok(await rt.join(pull, 10))
+  }
+}
+
+/** Buffers that are handed over arrive whole; one that was refused is handed over to another. */
+function buffers({ rt, promise }) {
+  let [got, sent, whole] = [0, 0, true]
+  const pid = rt.spawn((message) => {
+    got += 1
+    whole &&= message.equals(Buffer.alloc(message.length, message.length % 251))
+  })
+  promise('buffers arrive whole, each once', () => whole && got === sent)
+  return () => {
+    const size = 1 + Math.floor(Math.random() * 100_000)
+    const { id, buffer } = allocateBuffer(size)
+    buffer.fill(size % 251)
+    const gone = rt.spawn(nothing)
+    rt.stop(gone)
+    assert.ok(!rt.sendBuffer(gone, id))
+    assert.ok(rt.sendBuffer(pid, id))
+    sent += 1
+    assert.equal(buffer.length, 0)
+  }
+}
+
+/** Children that a sibling's crash makes begin anew in place, all or those behind it. */
+function siblings({ rt }) {
+  const expected = { one_for_all: [1, 1, 1], rest_for_one: [0, 1, 1] }
+  const families = Object.entries(expected).map(([strategy, restarted]) => {
+    const supervisor = rt.spawnSupervisor({ strategy, intensity: 1_000_000, period: 1, backoff: [0, 0] })
+    const made = [0, 0, 0]
+    const maker = (place) => () => {
+      made[place] += 1
+      return (message) => {
+        if (String(message) === 'poison') throw new Error('poison')
+        return message
+      }
+    }
+    return { made, restarted, pids: made.map((_, place) => rt.startChild(supervisor, maker(place))) }
+  })
+  return async () => {
+    for (const { made, restarted, pids } of families) {
+      const before = [...made]
+      rt.send(pids[1], Buffer.from('poison'))
+      const wanted = String(before.map((count, place) => count + restarted[place]))
+      await until(() => String(made) === wanted, `${wanted} starts instead of ${made}`)
+      const answers = await Promise.all(pids.map((pid) => rt.ask(pid, Buffer.from('alive'), { timeout: 10 })))
+      assert.deepEqual(answers.map(String), ['alive', 'alive', 'alive'])
+    }
+  }
+}
+
+/** Factories of a path's supervisor, under each strategy: who ended has a successor, and so have those it concerns. */
+function factories({ rt }) {
+  let round = 0
+  const concerned = { one_for_one: [1], one_for_all: [0, 1, 2], rest_for_one: [1, 2] }
+  return async () => {
+    const strategy = Object.keys(concerned)[round % 3]
+    const path = `/factories/${round++}`
+    const spawn = () => rt.spawn((message) => message)
+    const pids = [0, 1, 2].map(spawn)
+    const first = [...pids]
+    assert.ok(rt.createPathSupervisor(path))
+    for (const place of pids.keys()) {
+      const make = async () => (pids[place] = spawn())
+      rt.pathSuperviseWithFactory(path, first[place], make, strategy)
+    }
+    rt.stop(first[1])
+    const children = () => rt.pathSupervisorChildren(path)
+    const changed = () => [0, 1, 2].filter((place) => pids[place] !== first[place])
+    const healed = () => String(changed()) === String(concerned[strategy]) && pids.every((pid) => children().includes(pid))
+    await until(healed, `${strategy} to replace ${concerned[strategy]} and not ${changed()}`)
+    assert.ok(rt.removePathSupervisor(path))
+    assert.deepEqual(pids.map((pid) => rt.stop(pid)), [true, true, true])
+  }
+}
+
 /** Asks, some to an actor too slow for them. */
 function asks({ rt }) {
   const quick = rt.spawn((message) => message)
@@ -169,16 +296,19 @@ function asks({ rt }) {
 }
 
 /** A message each round whose delay is noted. */
-function canary({ rt, delays }) {
+function canary({ rt, delays, promise }) {
+  let sent = 0
   const pid = rt.spawn((message) => {
     delays.push(now() - message.readDoubleLE())
   })
+  promise('the canary had each of its messages', () => delays.length === sent)
   return () => {
-    rt.send(pid, number(now()))
+    assert.ok(rt.send(pid, number(now())))
+    sent += 1
   }
 }
 
-const PARTS = [orderedFlow, crashes, lives, timers, bounded, pulls, asks, canary]
+const PARTS = [deadLetters, orderedFlow, crashes, lives, timers, bounded, pulls, observed, buffers, siblings, factories, asks, canary]
 
 const isAtRest = ({ timers, queued }) => timers === 0 && queued === 0
 
@@ -215,10 +345,12 @@ async function soak({ seconds, canaryMsMax }, report) {
   const drained = now() + DRAIN_MS
   while (!isAtRest(rt.stats()) && now() < drained) await pause(PAUSE_MS)
   const stats = rt.stats()
-  const dropped = Object.values(stats.dropped).reduce((sum, count) => sum + count, 0)
+  const dropped = sum(Object.values(stats.dropped))
   if (!isAtRest(stats)) wrong.push(`not at rest: ${JSON.stringify(stats)}`)
   if (stats.sent !== stats.handled + stats.queued + dropped) wrong.push(`the counters do not balance: ${JSON.stringify(stats)}`)
   for (const [text, kept] of promises) if (!kept()) wrong.push(`broken: ${text}`)
+  for (const [part, count] of Object.entries(rounds)) if (count === 0) wrong.push(`${part} made no round`)
+  if (delays.length < seconds * SAMPLES_A_SECOND_MIN) wrong.push(`the canary has ${delays.length} samples: too few to tell of`)
   if (p99(delays) > canaryMsMax) wrong.push(`the canary's p99 is ${p99(delays).toFixed(1)} ms, more than ${canaryMsMax}`)
   if (warm > 0 && rssMib() - warm > GROWTH_MIB_MAX) wrong.push(`the memory grew by ${(rssMib() - warm).toFixed(1)} MiB`)
   const { unfinished } = await rt.shutdown(10)

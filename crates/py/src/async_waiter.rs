@@ -20,6 +20,8 @@ pub(crate) struct AsyncWaiter {
     this: Weak<AsyncWaiter>,
     pub(crate) lane: Arc<LoopLane>,
     future: Mutex<Option<Py<PyAny>>>,
+    /// The actor's task: asyncio holds none that waits for what nobody else knows of.
+    task: Mutex<Option<Py<PyAny>>>,
     /// The mailbox in the hands of the task.
     inbox: Mutex<Weak<Inbox>>,
     /// The mailbox while there is no task: its supervisor has not decided yet.
@@ -32,6 +34,7 @@ impl AsyncWaiter {
             this: Weak::clone(this),
             lane,
             future: Mutex::default(),
+            task: Mutex::default(),
             inbox: Mutex::default(),
             undecided: Mutex::default(),
         })
@@ -62,6 +65,18 @@ impl AsyncWaiter {
         drop(future);
     }
 
+    /// Holds the task of the actor until it is done, or its loop is closed.
+    pub(crate) fn hold(&self, task: &Bound<'_, PyAny>) {
+        let before = self.task.lock().replace(task.clone().unbind());
+        drop(before);
+    }
+
+    /// The task is done, or never will be.
+    pub(crate) fn let_go(&self) {
+        let task = self.task.lock().take();
+        drop(task);
+    }
+
     /// A task takes from this mailbox from now on.
     pub(crate) fn serve(&self, inbox: &Arc<Inbox>) {
         *self.inbox.lock() = Arc::downgrade(inbox);
@@ -80,6 +95,7 @@ impl AsyncWaiter {
     /// The loop is closed: ends the actor, whose task never goes on.
     pub(crate) fn abandon(&self, shared: &Shared) {
         self.give_up();
+        self.let_go();
         let inbox = self.inbox.lock().upgrade();
         let taken = inbox.and_then(|inbox| inbox.borrow().ok()?.take());
         for mailbox in [taken, self.decided()].into_iter().flatten() {

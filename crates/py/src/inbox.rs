@@ -46,12 +46,15 @@ impl Inbox {
         }
     }
 
+    #[inline]
+    fn check_not_forked(&self) -> PyResult<()> {
+        if self.shared.is_forked() { self.shared.core().map(drop) } else { Ok(()) }
+    }
+
     /// The mailbox, for as long as the guard lives.
     #[inline]
     pub(crate) fn borrow(&self) -> PyResult<Borrowed<'_>> {
-        if self.shared.is_forked() {
-            self.shared.core()?;
-        }
+        self.check_not_forked()?;
         if self.busy.swap(true, Ordering::Acquire) {
             return Err(raise_kind(ErrorKind::WouldDeadlock, "another call waits on this mailbox already"));
         }
@@ -60,6 +63,7 @@ impl Inbox {
 
     /// Answers the oldest unanswered ask whose message is this object.
     pub(crate) fn reply(&self, message: &Bound<'_, PyAny>, data: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.check_not_forked()?;
         let payload = payload::from_python(data)?;
         let taken = {
             let mut unanswered = self.unanswered.lock();

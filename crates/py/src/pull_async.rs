@@ -9,6 +9,7 @@ use std::time::Instant;
 use iris_core::sync::Mutex;
 use iris_core::{ErrorKind, ExitReason, Finish, Pid, PullMailbox, SpawnOptions};
 use pyo3::exceptions::PyStopIteration;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyList};
@@ -254,9 +255,25 @@ impl Receive {
         }
     }
 
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.mailbox)?;
+        if let Want::Match(matcher) = &self.want {
+            visit.call(matcher)?;
+        }
+        [&self.timer, &self.future].into_iter().flatten().try_for_each(|kept| visit.call(kept))
+    }
+
+    fn __clear__(&mut self) {
+        (self.timer, self.future) = (None, None);
+    }
+
     /// The coroutine that waits is closed: nobody waits any more.
     fn close(&mut self, py: Python<'_>) -> PyResult<()> {
-        for kept in [self.future.take(), self.timer.take()].into_iter().flatten() {
+        let kept = [self.future.take(), self.timer.take()];
+        if self.mailbox.get().waiter.lane.is_closed() {
+            return Ok(());
+        }
+        for kept in kept.into_iter().flatten() {
             interpreter::call_method(kept.bind(py), intern!(py, "cancel"), &[])?;
         }
         Ok(())
@@ -288,6 +305,7 @@ impl TaskEnd {
     fn __call__(&self, task: &Bound<'_, PyAny>) {
         let py = task.py();
         let pid = self.mailbox.get().inbox.pid;
+        self.mailbox.get().waiter.let_go();
         let reason = task_reason(task, pid);
         let taken = self.mailbox.get().inbox.borrow().ok().and_then(|mut mailbox| mailbox.take());
         if let Some(mailbox) = taken {
@@ -381,6 +399,7 @@ impl PullTask {
         let coroutine = interpreter::call(function.bind(py), mailbox.as_any())?;
         let event_loop = mailbox.get().waiter.lane.event_loop(py);
         let task = interpreter::call_method(event_loop, intern!(py, "create_task"), &[&coroutine])?;
+        mailbox.get().waiter.hold(&task);
         let end = TaskEnd { actor: Arc::clone(self), mailbox: mailbox.clone().unbind() };
         let end = Bound::new(py, end)?;
         interpreter::call_method(&task, intern!(py, "add_done_callback"), &[end.as_any()])?;

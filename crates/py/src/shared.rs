@@ -165,6 +165,9 @@ impl Shared {
     /// Stops everything now, and waits a moment for the threads of pull actors.
     pub(crate) fn close(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
         if self.is_closed() {
+            if let Ok(core) = self.core() {
+                core.hurry_shutdown(Duration::ZERO);
+            }
             return Ok(());
         }
         self.shutdown(py, Duration::ZERO)?;
@@ -175,10 +178,12 @@ impl Shared {
     }
 
     fn close_lanes(&self) {
-        let _starting = self.python_lane_start.lock();
+        // A lock that others take while they hold the GIL: nothing below it may wait for that.
+        let starting = self.python_lane_start.lock();
         if let Some(lane) = self.python_lane.get() {
             lane.close();
         }
+        drop(starting);
         self.release_gil.close();
         self.loops.close();
     }
@@ -227,6 +232,10 @@ struct Closing {
 impl Closing {
     fn wait(self, py: Python<'_>) -> PyResult<Option<iris_core::ShutdownReport>> {
         let waited = wait::wait(py, &self.shared, &self.parker, None, || self.report.lock().is_some());
+        if waited.is_err() {
+            // Whoever is interrupted has no more time to give.
+            self.shared.core.hurry_shutdown(Duration::ZERO);
+        }
         if self.first {
             self.shared.close_lanes();
         }
