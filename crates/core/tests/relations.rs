@@ -195,7 +195,7 @@ fn inspection_shows_an_actor() {
 
 #[test]
 fn a_pull_actor_hears_of_an_end_before_what_was_sent_after_it() {
-    const ROUNDS: usize = 2_000;
+    const ROUNDS: usize = 20_000;
     let runtime = runtime();
     let mut mailbox = runtime.spawn_pull(SpawnOptions::default(), Arc::new(Bell::default())).unwrap();
     let watcher = mailbox.pid();
@@ -205,6 +205,7 @@ fn a_pull_actor_hears_of_an_end_before_what_was_sent_after_it() {
                 let pid = runtime.spawn(counter().0, SpawnOptions::default()).unwrap();
                 runtime.monitor(pid, watcher).unwrap();
                 runtime.stop(pid);
+                assert!(runtime.join(pid, Some(DEADLINE)));
                 runtime.send(watcher, b"after".into()).unwrap();
             }
         });
@@ -213,7 +214,7 @@ fn a_pull_actor_hears_of_an_end_before_what_was_sent_after_it() {
             match mailbox.try_recv() {
                 Received::Message(Incoming::System(_)) => told += 1,
                 Received::Message(Incoming::User(_)) => sent += 1,
-                _ => std::thread::yield_now(),
+                _ => std::hint::spin_loop(),
             }
             assert!(told >= sent, "message {sent} came before the DOWN that was told before it was sent");
         }
