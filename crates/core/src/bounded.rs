@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use crate::cell::Cell;
 use crate::counters::Dropped;
-use crate::details::Details;
 use crate::message::{Incoming, Message};
 use crate::options::Bounds;
 use crate::overflow::{Admission, Overflow};
@@ -210,20 +209,11 @@ impl Room {
     }
 }
 
-/// Owner: takes the oldest message.
-pub(crate) fn take(shared: &Shared, cell: &Cell, pid: Pid) -> Option<Message> {
-    take_if(shared, cell, pid, |_| true)
-}
-
 /// Owner: takes the oldest message, unless signals wait: what one of them changed before the message was sent must be
 /// changed before it is handled.
 pub(crate) fn take_after_signals(shared: &Shared, cell: &Cell, pid: Pid) -> Option<Message> {
-    take_if(shared, cell, pid, |details| details.signals.is_empty())
-}
-
-fn take_if(shared: &Shared, cell: &Cell, pid: Pid, may: impl FnOnce(&Details) -> bool) -> Option<Message> {
     let taken = cell.look_at_details(pid, |details| {
-        if !may(details) {
+        if !details.signals.is_empty() {
             return None;
         }
         let bounded = details.bounded.as_mut()?;

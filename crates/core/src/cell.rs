@@ -16,7 +16,7 @@ use std::cell::UnsafeCell;
 use std::sync::Arc;
 
 use crate::behaviour::Behaviour;
-use crate::details::Details;
+use crate::details::{Details, Waiter};
 use crate::lane::LaneId;
 use crate::list::List;
 use crate::mailbox::Word;
@@ -194,6 +194,11 @@ impl Cell {
             return None;
         }
         details.as_deref_mut().map(visit)
+    }
+
+    /// Who holds the mailbox of the pull actor that lives here now.
+    pub(crate) fn waiter(&self) -> Option<Arc<dyn Waiter>> {
+        self.details.lock().as_ref().and_then(|details| details.waiter.clone())
     }
 
     /// As [`Cell::with_details`], with the behaviour in force beside.

@@ -111,6 +111,13 @@ pub(crate) fn wake_waiter(cell: &Cell, pid: Pid) {
     }
 }
 
+/// Wakes the holder of whichever pull actor lives there now: one that finds nothing waits again.
+pub(crate) fn wake_holder(cell: &Cell) {
+    if let Some(waiter) = cell.waiter() {
+        waiter.wake();
+    }
+}
+
 fn finalize(shared: &Arc<Shared>, cell: &Cell, pid: Pid, reason: &ExitReason) {
     cell.word.close();
     let (details, behaviour) = cell.take_details(|| Table::retire_pid(cell));
@@ -213,7 +220,7 @@ fn tell_others(shared: &Arc<Shared>, pid: Pid, reason: &ExitReason, details: Det
         shared.stop(child, ExitReason::Killed);
     }
     for waiter in details.waiter.into_iter().chain(details.readers) {
-        waiter.wake();
+        quietly("a waiter", || waiter.wake());
     }
     if let Some((parent, order)) = details.parent {
         forget_child(shared, parent, order);

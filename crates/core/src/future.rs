@@ -79,7 +79,7 @@ impl Task {
     pub(crate) fn run(self: &Arc<Self>) -> Option<(Suspension, Flow)> {
         self.woken.store(false, Ordering::Release);
         let polled = catch_unwind(AssertUnwindSafe(|| self.poll()));
-        let flow = polled.unwrap_or_else(|panic| Some(Flow::Stop(panicked(&*panic))))?;
+        let flow = polled.unwrap_or_else(|panic| Some(Flow::Stop(panicked(panic))))?;
         let suspension = self.suspension.lock().take()?;
         Some((suspension, flow))
     }

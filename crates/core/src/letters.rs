@@ -3,6 +3,7 @@
 use crate::counters::Dropped;
 use crate::message::{Message, SystemKind, SystemMessage};
 use crate::pid::Pid;
+use crate::quietly::quietly;
 use crate::send::Refusal;
 use crate::shared::Shared;
 use crate::sync::Ordering;
@@ -24,7 +25,7 @@ impl Shared {
     #[cold]
     pub(crate) fn drop_message(&self, pid: Pid, message: Message, reason: Dropped) {
         self.count_dropped(pid, &message, reason);
-        drop(message);
+        quietly("the drop of a message", || drop(message));
     }
 
     fn count_dropped(&self, pid: Pid, message: &Message, reason: Dropped) {

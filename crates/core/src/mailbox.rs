@@ -7,8 +7,10 @@
 //!   `ACTIVE` from 0 to 1 must see to it that the actor runs ([`Push::Schedule`]), so it is queued exactly once.
 //! * `SIGNAL`: signals wait beside the list; the owner looks at them before the next message, and cannot go idle while
 //!   the flag stands.
-//! * `WAITING`: the owner left with messages in the list, waiting for a signal. A message does not schedule the
-//!   actor then, a signal does.
+//! * `WAITING` with `ACTIVE`: the owner left with messages in the list, waiting for a signal. A message does not schedule
+//!   the actor then, a signal does. `WAITING` alone: a pull actor whose holder waits for messages. Who finds that wakes the
+//!   holder ([`Push::Wake`]) and owns nothing, so that whoever is told to schedule owns the actor that lives in the slot
+//!   now, be it another than the one it sent to.
 //! * `CLOSED`: messages are refused. Together with a cleared `ACTIVE`: the slot is vacant.
 //!
 //! What the owner may touch (the taken messages, the behaviour) passes from owner to owner through this word: it is
@@ -39,6 +41,8 @@ pub(crate) enum Push {
     Queued,
     /// Put the actor on its lane.
     Schedule,
+    /// Wake the holder of the pull actor, who waits for messages.
+    Wake,
     /// Nothing was queued: the actor takes no messages any more.
     Refused(Node),
 }
@@ -85,9 +89,12 @@ impl Word {
             }
             // SAFETY: `raw` is ours until the exchange below publishes it.
             unsafe { (*raw).next = (old & !FLAGS) as *mut Link };
-            let new = raw as usize | (old & FLAGS) | ACTIVE;
+            let kept = if old & ACTIVE == 0 { old & FLAGS & !WAITING } else { old & FLAGS };
+            let new = raw as usize | kept | ACTIVE;
             match self.0.compare_exchange_weak(old, new, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(_) => return if old & ACTIVE == 0 { Push::Schedule } else { Push::Queued },
+                Ok(_) if old & ACTIVE != 0 => return Push::Queued,
+                Ok(_) if old & WAITING != 0 => return Push::Wake,
+                Ok(_) => return Push::Schedule,
                 Err(seen) => old = seen,
             }
         }
@@ -116,12 +123,12 @@ impl Word {
             if old & (CLOSED | ACTIVE) == CLOSED {
                 return Signalled::Vacant;
             }
-            if old & WAITING != 0 {
+            if old & WAITING != 0 && old & ACTIVE != 0 {
                 return Signalled::Seen;
             }
             match self.0.compare_exchange_weak(
                 old,
-                old | SIGNAL | ACTIVE,
+                (old | SIGNAL | ACTIVE) & !WAITING,
                 Ordering::AcqRel,
                 Ordering::Relaxed,
             ) {
@@ -137,6 +144,16 @@ impl Word {
         self.0.compare_exchange(0, ACTIVE, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
+    /// Holder of a pull actor: waits for messages. False where something came.
+    pub(crate) fn try_lie_down(&self) -> bool {
+        self.0.compare_exchange(ACTIVE, WAITING, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Holder of a pull actor: ends its wait by itself.
+    pub(crate) fn try_get_up(&self) -> bool {
+        self.0.compare_exchange(WAITING, ACTIVE, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
     /// Opens a vacant slot for an actor whose messages schedule nobody.
     pub(crate) fn open_waiting(&self) {
         self.0.store(ACTIVE | WAITING, Ordering::Release);
@@ -146,7 +163,7 @@ impl Word {
     pub(crate) fn try_claim_waiting(&self) -> bool {
         let mut old = self.0.load(Ordering::Relaxed);
         loop {
-            if old & WAITING == 0 || old & SIGNAL != 0 {
+            if old & WAITING == 0 || old & ACTIVE == 0 || old & SIGNAL != 0 {
                 return false;
             }
             match self.0.compare_exchange_weak(old, old & !WAITING, Ordering::AcqRel, Ordering::Relaxed) {

@@ -36,7 +36,7 @@ impl Actor {
         let node = Node::new(1, Message::new(Payload::copy_from(b"x")));
         match self.word.push(node) {
             Push::Schedule => self.run(),
-            Push::Queued => {}
+            Push::Queued | Push::Wake => {}
             Push::Refused(node) => drop(node),
         }
     }
@@ -165,6 +165,28 @@ fn a_message_to_an_ended_actor_carries_its_generation_to_the_next() {
     });
 }
 
+#[test]
+fn who_is_late_for_a_pull_actor_leaves_the_next_actor_of_its_slot_idle_or_owns_it() {
+    loom::model(|| {
+        let word = Arc::new(Word::vacant());
+        word.open(true);
+        let other = Arc::clone(&word);
+        let late = thread::spawn(move || {
+            let node = Node::new(1, Message::new(Payload::copy_from(b"x")));
+            matches!(other.push(node), Push::Schedule)
+        });
+        if word.try_lie_down() && !word.try_get_up() {
+            assert!(word.take().pop().is_some(), "woken for nothing");
+        }
+        word.close();
+        drop(word.vacate());
+        word.open(false);
+        let owns = late.join().expect("the sender");
+        assert_eq!(owns, !word.try_claim());
+        assert_eq!(owns, word.take().pop().is_some());
+    });
+}
+
 /// The whole protocol of an end: a stop that closes races with two senders; the owner obeys it before the next message.
 #[test]
 fn a_stop_goes_first_and_every_message_is_handled_refused_or_given_back() {
@@ -202,7 +224,7 @@ impl Ending {
     fn send(&self) -> usize {
         match self.word.push(Node::new(1, Message::new(Payload::copy_from(b"x")))) {
             Push::Schedule => self.run(),
-            Push::Queued => {}
+            Push::Queued | Push::Wake => {}
             Push::Refused(_) => return 1,
         }
         0

@@ -1,8 +1,7 @@
 //! Pull actors: a function of the host with a mailbox it takes messages from, on a thread or task of its own.
 //!
 //! The holder of the [`PullMailbox`] is the actor's owner. Where nothing is there it gives the ownership up
-//! ([`PullMailbox::prepare_wait`]); whoever sends next makes the actor active again and wakes the waiter, and the holder
-//! is the owner again.
+//! ([`PullMailbox::prepare_wait`]); whoever sends next wakes the waiter, and the holder is the owner again.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -108,31 +107,41 @@ impl PullMailbox {
     /// Takes the oldest message without waiting.
     #[inline]
     pub fn try_recv(&mut self) -> Received {
-        if self.cell().word.is_signalled() {
-            self.obey_signals();
+        loop {
+            if self.cell().word.is_signalled() {
+                self.obey_signals();
+            }
+            if self.stopped.is_some() || self.restart {
+                return Received::Stopped;
+            }
+            if let Some(notice) = self.notices.pop_front() {
+                return Received::Message(notice);
+            }
+            if let Some(stashed) = self.take_stashed() {
+                return Received::Message(stashed);
+            }
+            match self.take() {
+                Some(message) => {
+                    self.count_taken();
+                    return Received::Message(Incoming::User(message));
+                }
+                None if self.cell().word.is_signalled() => {}
+                None => return Received::Empty,
+            }
         }
-        if self.stopped.is_some() || self.restart {
-            return Received::Stopped;
-        }
-        if let Some(notice) = self.notices.pop_front() {
-            return Received::Message(notice);
-        }
+    }
+
+    fn take_stashed(&mut self) -> Option<Incoming> {
         while let Some(stashed) = self.stash.pop_front() {
             self.count_taken();
             match stashed {
                 Incoming::User(message) if message.is_expired() => {
                     self.shared.drop_message(self.pid, message, Dropped::AskExpired);
                 }
-                stashed => return Received::Message(stashed),
+                stashed => return Some(stashed),
             }
         }
-        match self.take() {
-            Some(message) => {
-                self.count_taken();
-                Received::Message(Incoming::User(message))
-            }
-            None => Received::Empty,
-        }
+        None
     }
 
     /// Takes the first message the matcher accepts; the others keep their place and order.
@@ -156,12 +165,17 @@ impl PullMailbox {
         seen: &mut usize,
         matcher: &mut dyn FnMut(&Incoming) -> Result<bool, E>,
     ) -> Result<Received, E> {
-        self.obey_signals();
-        if self.stopped.is_some() || self.restart {
-            return Ok(Received::Stopped);
-        }
-        while let Some(message) = self.take() {
-            self.stash.push_back(Incoming::User(message));
+        loop {
+            self.obey_signals();
+            if self.stopped.is_some() || self.restart {
+                return Ok(Received::Stopped);
+            }
+            while let Some(message) = self.take() {
+                self.stash.push_back(Incoming::User(message));
+            }
+            if !self.cell().word.is_signalled() {
+                break;
+            }
         }
         for place in 0..self.notices.len() {
             if matcher(&self.notices[place])? {
@@ -182,12 +196,12 @@ impl PullMailbox {
     ///
     /// After a wait that ended by itself, by a time-out or an interrupt, call [`PullMailbox::end_wait`].
     pub fn prepare_wait(&mut self) -> bool {
-        self.cell().word.try_idle()
+        self.cell().word.try_lie_down()
     }
 
     /// Ends a wait, however it ended. A wake that is on its way may still come.
     pub fn end_wait(&mut self) {
-        let _ = self.cell().word.try_claim();
+        let _ = self.cell().word.try_get_up();
     }
 
     /// A cheap look from a spin before the wait is readied: something may have come.
@@ -244,10 +258,11 @@ impl PullMailbox {
         self.cell().word.try_wait()
     }
 
+    /// The oldest message, unless signals came before it: what they tell was told before it was sent.
     fn take(&mut self) -> Option<Message> {
         loop {
             let message = if self.bounded {
-                let message = bounded::take(&self.shared, self.cell(), self.pid)?;
+                let message = bounded::take_after_signals(&self.shared, self.cell(), self.pid)?;
                 // Counted when it is given out.
                 self.cell().count_put_back_beside_senders(1);
                 message
@@ -255,7 +270,11 @@ impl PullMailbox {
                 // SAFETY: the mailbox is the owner, and the reference ends before the next use.
                 let local = unsafe { self.cell().local() };
                 if local.is_empty() {
-                    *local = self.cell().word.take();
+                    let signalled;
+                    (*local, signalled) = self.cell().word.take_and_look();
+                    if signalled {
+                        return None;
+                    }
                 }
                 let node = local.pop()?;
                 let generation = node.generation();
@@ -333,7 +352,7 @@ impl PullMailbox {
             return;
         }
         // A wait that was dropped may have left the actor idle; a sender that activated it since wakes us alone.
-        let _ = self.cell().word.try_claim() || self.cell().word.try_claim_waiting();
+        let _ = self.cell().word.try_get_up() || self.cell().word.try_claim_waiting();
         for incoming in std::mem::take(&mut self.stash) {
             if let Incoming::User(message) = incoming {
                 self.count_taken();

@@ -174,9 +174,6 @@ impl Shared {
 
     #[inline]
     fn push(&self, cell: &Cell, pid: Pid, message: Message) -> Result<(), (Refusal, Message)> {
-        // Asked before the word is changed: a pull actor that ends afterwards moves to the workers, who run it without
-        // being told by us.
-        let is_pull = cell.has(flag::PULL);
         match cell.word.push(Node::new(pid.generation(), message)) {
             Push::Queued => {
                 cell.enqueued.fetch_add(1, Ordering::Release);
@@ -186,11 +183,11 @@ impl Shared {
             }
             Push::Schedule => {
                 cell.enqueued.fetch_add(1, Ordering::Release);
-                if is_pull {
-                    ending::wake_waiter(cell, pid);
-                } else {
-                    self.schedule(cell);
-                }
+                self.schedule(cell);
+            }
+            Push::Wake => {
+                cell.enqueued.fetch_add(1, Ordering::Release);
+                ending::wake_holder(cell);
             }
             Push::Refused(node) => {
                 let Incoming::User(message) = node.into_incoming() else { return Ok(()) };
@@ -341,9 +338,11 @@ impl Shared {
         let Some(cell) = self.table.get(pid) else { return };
         if cell.has(flag::OBSERVED) {
             let node = Node::whole(pid.generation(), Incoming::System(Box::new(message)));
-            if let Push::Schedule = cell.word.push(node) {
+            match cell.word.push(node) {
                 // The slot went to another actor meanwhile: its owner drops the stranger's notice.
-                self.schedule(cell);
+                Push::Schedule => self.schedule(cell),
+                Push::Wake => ending::wake_holder(cell),
+                Push::Queued | Push::Refused(_) => {}
             }
             ending::wake_waiter(cell, pid);
         } else if cell.has(flag::PULL | flag::SYSTEM) {

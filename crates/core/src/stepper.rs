@@ -131,7 +131,7 @@ pub(crate) fn run(shared: &Arc<Shared>, cell: &Cell, interrupts: &AtomicU32, sli
                 stepper.handle_messages::<Queued>(slice)
             }
         }));
-        let flow = step.unwrap_or_else(|panic| Some(Flow::Stop(panicked(&*panic))));
+        let flow = step.unwrap_or_else(|panic| Some(Flow::Stop(panicked(panic))));
         match flow {
             None => return false,
             Some(Flow::Continue) => {
@@ -149,12 +149,13 @@ pub(crate) fn run(shared: &Arc<Shared>, cell: &Cell, interrupts: &AtomicU32, sli
     }
 }
 
-pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> ExitReason {
+pub(crate) fn panicked(panic: Box<dyn std::any::Any + Send>) -> ExitReason {
     let message = panic
         .downcast_ref::<&'static str>()
         .map(ToString::to_string)
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a value that is not text".to_owned());
+    quietly("the drop of what a panic carried", || drop(panic));
     ExitReason::Panic(Arc::new(Failure::new("panic", message)))
 }
 
@@ -311,7 +312,7 @@ impl<'a> Stepper<'a> {
         let Some(behaviour) = (unsafe { self.cell.behaviour() }) else { return true };
         let context = self.context();
         let flow = catch_unwind(AssertUnwindSafe(|| call(&**behaviour, &context)))
-            .unwrap_or_else(|panic| Flow::Stop(panicked(&*panic)));
+            .unwrap_or_else(|panic| Flow::Stop(panicked(panic)));
         self.follow(flow)
     }
 
@@ -379,7 +380,7 @@ impl<'a> Stepper<'a> {
             Ok(Ok(None)) => true,
             Ok(Ok(Some(fresh))) => self.adopt(fresh),
             Ok(Err(failure)) => self.follow(Flow::Stop(ExitReason::crash(failure))),
-            Err(panic) => self.follow(Flow::Stop(panicked(&*panic))),
+            Err(panic) => self.follow(Flow::Stop(panicked(panic))),
         }
     }
 

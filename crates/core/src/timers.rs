@@ -153,8 +153,8 @@ impl<T: Send + 'static> Timers<T> {
         self.shared.pending.load(Ordering::Relaxed)
     }
 
-    /// Drops what is pending and ends the thread; false if that was still firing after `within`.
-    pub(crate) fn close(&self, within: Duration) -> bool {
+    /// Ends the thread, waiting for what it fires for so long. Returns what was pending.
+    pub(crate) fn close(&self, within: Duration) -> Vec<T> {
         let deadline = Instant::now() + within;
         let mut state = self.shared.state.lock();
         state.closed = true;
@@ -167,10 +167,7 @@ impl<T: Send + 'static> Timers<T> {
             let is_running = |state: &mut State<T>| matches!(state.thread, Thread::Running(_));
             self.shared.changed.wait_while_until(&mut state, is_running, deadline);
         }
-        let ended = !matches!(state.thread, Thread::Running(_));
-        drop(state);
-        drop(values);
-        ended
+        values
     }
 
     fn start(&self) -> Result<thread::JoinHandle<()>> {

@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::payload::Payload;
 use crate::pid::Pid;
+use crate::quietly::quietly;
 use crate::runtime::Runtime;
 use crate::send::Refusal;
 use crate::shared::{Shared, WeakShared};
@@ -115,7 +116,7 @@ impl Timing {
             let weak = weak();
             let fire = move |fired: &mut Vec<Fired<Action>>| {
                 if let Some(shared) = weak.upgrade() {
-                    fired.drain(..).for_each(|fired| fired.value.run(&shared));
+                    fired.drain(..).for_each(|fired| quietly("a timer", || fired.value.run(&shared)));
                 }
             };
             Timers::new(self.clock.clone(), Action::copy, Box::new(fire))
@@ -141,6 +142,10 @@ impl Timing {
 
     pub(crate) fn end_ask(&self, shared: &Shared, state: &Arc<AskState>, pid: Pid, timeout: Duration) {
         state.set_timer(self.after(shared, timeout, None, Action::EndAsk(Arc::clone(state), pid, timeout)));
+        if self.closed.load(Ordering::Acquire) {
+            // The close may have come before the timer.
+            end_with_runtime(state, pid);
+        }
     }
 
     pub(crate) fn check_idle(&self, shared: &Shared, pid: Pid, timeout: Duration, taken: u64) {
@@ -172,13 +177,23 @@ impl Timing {
         self.timers.get().map_or(0, Timers::pending)
     }
 
-    /// Ends the thread; pending timers are dropped.
+    /// Ends the thread. Pending timers are dropped; asks that would end by one, end.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        if let Some(timers) = self.timers.get() {
-            timers.close(CLOSE_WITHIN);
+        let Some(timers) = self.timers.get() else { return };
+        for action in timers.close(CLOSE_WITHIN) {
+            if let Action::EndAsk(state, pid, _) = action {
+                quietly("an ask", || end_with_runtime(&state, pid));
+            } else {
+                quietly("the drop of a timer", || drop(action));
+            }
         }
     }
+}
+
+fn end_with_runtime(state: &AskState, pid: Pid) {
+    let message = format!("the runtime was closed before actor {pid} answered");
+    state.complete(Err(Error::new(ErrorKind::RuntimeClosed, message)));
 }
 
 impl Runtime {

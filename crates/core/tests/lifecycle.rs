@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::{Bell, DEADLINE, Gate, bytes, collector, counter, gated_collector, notice, pull, runtime};
 use iris_core::{
-    ACTORS_MAX, Behaviour, Clock, Context, ErrorKind, ExitReason, Finish, Flow, Incoming, LaneId,
+    ACTORS_MAX, AskOptions, Behaviour, Clock, Context, ErrorKind, ExitReason, Finish, Flow, Incoming, LaneId,
     ManualClock, Message, Pid, Received, Runtime, RuntimeOptions, SpawnOptions, SystemKind, Waiter,
 };
 
@@ -387,4 +387,20 @@ fn what_runs_within_an_actors_code_or_end_is_refused_a_wait_for_it() {
     }
     assert_eq!(handled.recv_timeout(DEADLINE).unwrap(), (true, false));
     assert!(runtime.join(child, Some(DEADLINE)) && runtime.join(parent, Some(DEADLINE)));
+}
+
+#[test]
+fn a_shutdown_ends_the_asks_of_who_does_not() {
+    let (runtime, _clock) = runtime_with_clock();
+    let gate = Gate::default();
+    let (behaviour, _heard) = gated_collector(&gate);
+    let pid = runtime.spawn(behaviour, SpawnOptions::default()).unwrap();
+    runtime.send(pid, b"x".into()).unwrap();
+    gate.wait_for_one_inside();
+    let (tell, answer) = mpsc::channel();
+    let asks = AskOptions { timeout: Some(DEADLINE), context: None };
+    runtime.ask_with(pid, b"ask".into(), asks, Box::new(move |outcome| tell.send(outcome).unwrap()));
+    assert_eq!(runtime.shutdown(Duration::ZERO).unfinished, [pid]);
+    assert_eq!(answer.recv_timeout(DEADLINE).unwrap().unwrap_err().kind(), ErrorKind::RuntimeClosed);
+    gate.open();
 }

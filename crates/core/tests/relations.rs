@@ -4,8 +4,10 @@
 
 mod common;
 
-use common::{DEADLINE, bytes, collector, counter, fragile, notice, observe, runtime};
-use iris_core::{ErrorKind, Incoming, SpawnOptions, SystemKind};
+use std::sync::Arc;
+
+use common::{Bell, DEADLINE, bytes, collector, counter, fragile, notice, observe, runtime};
+use iris_core::{ErrorKind, Incoming, Received, SpawnOptions, SystemKind};
 
 #[test]
 fn name_goes_with_its_actor() {
@@ -189,4 +191,32 @@ fn inspection_shows_an_actor() {
     assert_eq!(runtime.tree().len(), 2);
     let stats = runtime.stats();
     assert_eq!((stats.actors, stats.names, stats.paths), (2, 1, 1));
+}
+
+#[test]
+fn a_pull_actor_hears_of_an_end_before_what_was_sent_after_it() {
+    const ROUNDS: usize = 20_000;
+    let runtime = runtime();
+    let mut mailbox = runtime.spawn_pull(SpawnOptions::default(), Arc::new(Bell::default())).unwrap();
+    let watcher = mailbox.pid();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..ROUNDS {
+                let pid = runtime.spawn(counter().0, SpawnOptions::default()).unwrap();
+                runtime.monitor(pid, watcher).unwrap();
+                runtime.stop(pid);
+                assert!(runtime.join(pid, Some(DEADLINE)));
+                runtime.send(watcher, b"after".into()).unwrap();
+            }
+        });
+        let (mut told, mut sent) = (0, 0);
+        while sent < ROUNDS {
+            match mailbox.try_recv() {
+                Received::Message(Incoming::System(_)) => told += 1,
+                Received::Message(Incoming::User(_)) => sent += 1,
+                _ => std::hint::spin_loop(),
+            }
+            assert!(told >= sent, "message {sent} came before the DOWN that was told before it was sent");
+        }
+    });
 }
