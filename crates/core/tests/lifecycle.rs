@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use common::{Bell, DEADLINE, Gate, bytes, collector, counter, gated_collector, notice, pull, runtime};
 use iris_core::{
-    ACTORS_MAX, Behaviour, Clock, Context, ErrorKind, ExitReason, Finish, Flow, Incoming, LaneId,
-    ManualClock, Message, Pid, Received, Runtime, RuntimeOptions, SpawnOptions, SystemKind, Waiter,
+    ACTORS_MAX, AskOptions, Behaviour, Clock, Context, Error, ErrorKind, ExitReason, Finish, Flow, Incoming,
+    LaneId, ManualClock, Message, Payload, Pid, Received, Runtime, RuntimeOptions, SpawnOptions, SystemKind,
+    Waiter,
 };
 
 fn runtime_with_clock() -> (Runtime, ManualClock) {
@@ -387,4 +388,24 @@ fn what_runs_within_an_actors_code_or_end_is_refused_a_wait_for_it() {
     }
     assert_eq!(handled.recv_timeout(DEADLINE).unwrap(), (true, false));
     assert!(runtime.join(child, Some(DEADLINE)) && runtime.join(parent, Some(DEADLINE)));
+}
+
+#[test]
+fn an_ask_without_a_time_out_waits_for_ever() {
+    let (runtime, clock) = runtime_with_clock();
+    let gate = Gate::default();
+    let door = gate.clone();
+    let answers = move |_: &Context<'_>, mut message: Message| {
+        door.pass();
+        message.take_reply().unwrap().send(message.into_payload());
+        Flow::Continue
+    };
+    let pid = runtime.spawn(answers, SpawnOptions::default()).unwrap();
+    let (tell, told) = mpsc::channel();
+    let completion = Box::new(move |outcome: Result<Payload, Error>| tell.send(outcome).unwrap());
+    let ask = runtime.ask_with(pid, b"question".into(), AskOptions::default(), completion);
+    clock.advance(1_000_000 * Duration::from_hours(1));
+    assert!(ask.is_open() && told.try_recv().is_err());
+    gate.open();
+    assert_eq!(told.recv_timeout(DEADLINE).unwrap().unwrap().as_slice(), b"question");
 }
