@@ -196,13 +196,15 @@ fn a_stop_against_a_run_ends_the_actor_once_and_accounts_for_its_messages() {
     });
 }
 
+fn full_with_one(overflow: Overflow) -> SpawnOptions {
+    SpawnOptions { bounds: Some(Bounds::messages(1)), overflow, ..SpawnOptions::default() }
+}
+
 #[test]
 fn a_bounded_mailbox_never_holds_more_and_loses_nothing_unaccounted() {
     for overflow in [Overflow::DropNewest, Overflow::DropOldest] {
         check(move |world| {
-            let options =
-                SpawnOptions { bounds: Some(Bounds::messages(1)), overflow, ..SpawnOptions::default() };
-            let pid = world.spawn(options);
+            let pid = world.spawn(full_with_one(overflow));
             let runner = Arc::clone(world);
             let runner = thread::spawn(move || runner.drain());
             world.send(pid);
@@ -217,14 +219,52 @@ fn a_bounded_mailbox_never_holds_more_and_loses_nothing_unaccounted() {
 }
 
 #[test]
+fn two_senders_that_see_the_last_place_do_not_both_take_it() {
+    for (overflow, taken, dropped) in
+        [(Overflow::DropNewest, 1, "MailboxFull"), (Overflow::DropOldest, 2, "DroppedOldest")]
+    {
+        check(move |world| {
+            let pid = world.spawn(full_with_one(overflow));
+            let other = Arc::clone(world);
+            let other = thread::spawn(move || other.send(pid));
+            let sent = world.send(pid);
+            assert_eq!(sent + other.join().expect("the other"), taken);
+            assert_eq!(world.runtime.mailbox_size(pid), Some(1));
+            assert!(world.runtime.dead_letters().contains(&(dropped, 1)));
+            world.drain();
+            assert_eq!((world.handled(), world.accounted()), ([1, 0], 2));
+        });
+    }
+}
+
+#[test]
+fn two_senders_and_a_runner_at_the_last_place_lose_nothing_unaccounted() {
+    for overflow in [Overflow::DropNewest, Overflow::DropOldest] {
+        check(move |world| {
+            let pid = world.spawn(full_with_one(overflow));
+            let other = Arc::clone(world);
+            let other = thread::spawn(move || other.send(pid));
+            let runner = Arc::clone(world);
+            let runner = thread::spawn(move || runner.drain());
+            let sent = world.send(pid);
+            let taken = sent + other.join().expect("the other");
+            runner.join().expect("the runner");
+            world.drain();
+            let handled = world.handled()[0];
+            assert_eq!(world.accounted(), 2);
+            match overflow {
+                Overflow::DropNewest => assert_eq!(handled, taken, "what was taken is handled"),
+                _ => assert_eq!(taken, 2, "nothing is refused"),
+            }
+            assert!(handled >= 1);
+        });
+    }
+}
+
+#[test]
 fn a_sender_that_waits_for_room_is_let_in() {
     check(|world| {
-        let options = SpawnOptions {
-            bounds: Some(Bounds::messages(1)),
-            overflow: Overflow::Block,
-            ..SpawnOptions::default()
-        };
-        let pid = world.spawn(options);
+        let pid = world.spawn(full_with_one(Overflow::Block));
         let host = Arc::clone(world);
         let host = thread::spawn(move || host.host(&host.lane, 2));
         for _ in 0..2 {
@@ -238,12 +278,7 @@ fn a_sender_that_waits_for_room_is_let_in() {
 #[test]
 fn a_sender_that_waits_for_room_is_told_of_the_end() {
     check(|world| {
-        let options = SpawnOptions {
-            bounds: Some(Bounds::messages(1)),
-            overflow: Overflow::Block,
-            ..SpawnOptions::default()
-        };
-        let pid = world.spawn(options);
+        let pid = world.spawn(full_with_one(Overflow::Block));
         world.send(pid);
         let sender = Arc::clone(world);
         let sender = thread::spawn(move || sender.runtime.send(pid, b"x".into()).is_ok());

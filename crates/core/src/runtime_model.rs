@@ -22,6 +22,8 @@ use crate::pid::Pid;
 use crate::strategy::Strategy;
 use crate::thread::Mailbox;
 
+#[path = "overflow_model.rs"]
+mod overflow;
 #[path = "supervisors_model.rs"]
 mod supervisors;
 

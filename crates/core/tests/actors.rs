@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
 use common::{DEADLINE, Gate, collector, counter, gated_collector, runtime};
-use iris_core::{Context, ErrorKind, ExitReason, Flow, Message, Payload, Reply, SpawnOptions};
+use iris_core::{
+    Context, ErrorKind, ExitReason, Flow, Message, Payload, Reply, Runtime, RuntimeOptions, SpawnOptions,
+};
 
 #[test]
 fn order_is_kept() {
@@ -194,21 +196,44 @@ fn ask_expired_is_not_executed() {
     assert!(runtime.dead_letters().contains(&("AskExpired", 1)));
 }
 
-#[test]
-fn fairness_under_flood() {
-    let runtime = runtime();
-    let gate = Gate::default();
-    let (flooded, flood) = gated_collector(&gate);
-    let (other, heard) = collector();
-    let flooded = runtime.spawn(flooded, SpawnOptions { budget: 10, ..SpawnOptions::default() }).unwrap();
-    for _ in 0..100_000 {
+/// Of a flood on the only worker: how many messages are handled between a send in its midst and the turn of whom it was to.
+fn overtaken(budget: u32, from_outside: bool) -> usize {
+    const FLOOD: usize = 20_000;
+    let options = RuntimeOptions { workers: 1, ..RuntimeOptions::default() };
+    let runtime = Runtime::with_options(options).unwrap();
+    let (handled, gate) = (Arc::new(AtomicUsize::new(0)), Gate::default());
+    let (tell, told) = mpsc::channel();
+    let seen = Arc::clone(&handled);
+    let looks = move |_: &Context<'_>, _: Message| {
+        tell.send(seen.load(Ordering::SeqCst)).unwrap();
+        Flow::Continue
+    };
+    let other = runtime.spawn(looks, SpawnOptions::default()).unwrap();
+    let (count, door) = (Arc::clone(&handled), gate.clone());
+    let flooded = move |context: &Context<'_>, _: Message| {
+        door.pass();
+        if count.fetch_add(1, Ordering::SeqCst) == FLOOD / 2 {
+            let send = || context.runtime().send(other, b"mine".into()).unwrap();
+            if from_outside { std::thread::scope(|scope| scope.spawn(send).join().unwrap()) } else { send() }
+        }
+        Flow::Continue
+    };
+    let flooded = runtime.spawn(flooded, SpawnOptions { budget, ..SpawnOptions::default() }).unwrap();
+    for _ in 0..FLOOD {
         runtime.send(flooded, b"x".into()).unwrap();
     }
     gate.open();
-    let pid = runtime.spawn(other, SpawnOptions::default()).unwrap();
-    runtime.send(pid, b"mine".into()).unwrap();
-    assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), b"mine");
-    assert!(flood.try_iter().count() < 100_000, "the flood was handled before the other had its turn");
+    told.recv_timeout(DEADLINE).unwrap() - FLOOD / 2
+}
+
+#[test]
+fn fairness_under_flood() {
+    for (budget, from_outside) in [(10, false), (10, true), (1_000, false), (1_000, true)] {
+        let overtaken = overtaken(budget, from_outside);
+        // What is left of the turn, and one more where the worker looks at its queue before whom it ran last sent to.
+        let most = 2 * budget as usize;
+        assert!(overtaken <= most, "{overtaken} of the flood went first, of a budget of {budget}");
+    }
 }
 
 #[test]
@@ -278,8 +303,8 @@ fn an_actor_that_handles_ten_thousand_others_messages_reaches_all() {
 
 #[test]
 fn handlers_that_never_return_hurt_nobody_else() {
-    let options = iris_core::RuntimeOptions { workers: 2, ..iris_core::RuntimeOptions::default() };
-    let runtime = iris_core::Runtime::with_options(options).unwrap();
+    let options = RuntimeOptions { workers: 2, ..RuntimeOptions::default() };
+    let runtime = Runtime::with_options(options).unwrap();
     let gate = Gate::default();
     let mut heard = Vec::new();
     for _ in 0..5 {

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use common::{Bell, DEADLINE, Gate, bytes, collector, counter, gated_collector, notice, pull, runtime};
 use iris_core::{
-    ACTORS_MAX, AskOptions, Behaviour, Clock, Context, ErrorKind, ExitReason, Finish, Flow, Incoming, LaneId,
-    ManualClock, Message, Pid, Received, Runtime, RuntimeOptions, SpawnOptions, SystemKind, Waiter,
+    ACTORS_MAX, AskOptions, Behaviour, Clock, Context, Error, ErrorKind, ExitReason, Finish, Flow, Incoming,
+    LaneId, ManualClock, Message, Payload, Pid, Received, Runtime, RuntimeOptions, SpawnOptions, SystemKind,
+    Waiter,
 };
 
 fn runtime_with_clock() -> (Runtime, ManualClock) {
@@ -403,4 +404,24 @@ fn a_shutdown_ends_the_asks_of_who_does_not() {
     assert_eq!(runtime.shutdown(Duration::ZERO).unfinished, [pid]);
     assert_eq!(answer.recv_timeout(DEADLINE).unwrap().unwrap_err().kind(), ErrorKind::RuntimeClosed);
     gate.open();
+}
+
+#[test]
+fn an_ask_without_a_time_out_waits_for_ever() {
+    let (runtime, clock) = runtime_with_clock();
+    let gate = Gate::default();
+    let door = gate.clone();
+    let answers = move |_: &Context<'_>, mut message: Message| {
+        door.pass();
+        message.take_reply().unwrap().send(message.into_payload());
+        Flow::Continue
+    };
+    let pid = runtime.spawn(answers, SpawnOptions::default()).unwrap();
+    let (tell, told) = mpsc::channel();
+    let completion = Box::new(move |outcome: Result<Payload, Error>| tell.send(outcome).unwrap());
+    let ask = runtime.ask_with(pid, b"question".into(), AskOptions::default(), completion);
+    clock.advance(1_000_000 * Duration::from_hours(1));
+    assert!(ask.is_open() && told.try_recv().is_err());
+    gate.open();
+    assert_eq!(told.recv_timeout(DEADLINE).unwrap().unwrap().as_slice(), b"question");
 }

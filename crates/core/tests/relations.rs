@@ -4,10 +4,13 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use common::{Bell, DEADLINE, bytes, collector, counter, fragile, notice, observe, runtime};
-use iris_core::{ErrorKind, Incoming, Received, SpawnOptions, SystemKind};
+use iris_core::{
+    AskOptions, ErrorKind, Incoming, LaneHost, Pid, Received, Runtime, SpawnOptions, SystemKind, Waiter,
+};
 
 #[test]
 fn name_goes_with_its_actor() {
@@ -219,4 +222,93 @@ fn a_pull_actor_hears_of_an_end_before_what_was_sent_after_it() {
             assert!(told >= sent, "message {sent} came before the DOWN that was told before it was sent");
         }
     });
+}
+
+struct Host;
+
+impl LaneHost for Host {
+    fn wake(&self) {}
+}
+
+/// What of an actor's end was done when a step of it was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Done {
+    is_found: bool,
+    timers: usize,
+    dead_letters: u64,
+    is_joined: bool,
+}
+
+/// Looks at an actor on the thread that ends it.
+struct Witness {
+    runtime: Runtime,
+    pid: Pid,
+    seen: Mutex<Vec<(&'static str, Done)>>,
+}
+
+impl Witness {
+    fn look(&self, step: &'static str) {
+        let Self { runtime, pid, seen } = self;
+        let found = [runtime.whereis("doomed"), runtime.whereis_path("/doomed")];
+        // The thread that ends an actor is refused a wait for it.
+        let join = || runtime.join(*pid, Some(Duration::ZERO));
+        let is_joined = std::thread::scope(|scope| scope.spawn(join).join().unwrap());
+        let stats = runtime.stats();
+        let done = Done {
+            is_found: runtime.is_alive(*pid) || found != [None, None],
+            timers: stats.timers,
+            dead_letters: stats.dropped.iter().map(|(_, count)| count).sum(),
+            is_joined,
+        };
+        seen.lock().unwrap().push((step, done));
+    }
+}
+
+struct Told(Arc<Witness>, &'static str);
+
+impl Waiter for Told {
+    fn wake(&self) {
+        self.0.look(self.1);
+    }
+}
+
+#[test]
+fn an_end_lets_names_go_then_counts_what_was_queued_then_tells_and_ends_joins_last() {
+    let runtime = runtime();
+    let lane = runtime.add_lane(Arc::new(Host)).unwrap();
+    let options = SpawnOptions { lane: lane.id(), name: Some("doomed".into()), ..SpawnOptions::default() };
+    let options = SpawnOptions { path: Some("/doomed".into()), ..options };
+    let pid = runtime.spawn(collector().0, options).unwrap();
+    let witness = Arc::new(Witness { runtime: runtime.clone(), pid, seen: Mutex::default() });
+    let [linked, watcher] = [(); 2].map(|()| runtime.spawn_observed(SpawnOptions::default()).unwrap());
+    runtime.link(linked, pid).unwrap();
+    runtime.monitor(pid, watcher).unwrap();
+    for (listener, step) in [(linked, "EXIT"), (watcher, "DOWN")] {
+        runtime.notify_observed(listener, Arc::new(Told(Arc::clone(&witness), step))).unwrap();
+    }
+    let looks = Arc::clone(&witness);
+    runtime.on_exit(pid, Box::new(move |_, _| looks.look("hook")));
+    runtime.send_after(pid, 3_600_000, b"never".into()).unwrap();
+    let looks = Arc::clone(&witness);
+    let failed = Box::new(move |_| looks.look("ask"));
+    let _ask = runtime.ask_with(pid, b"question".into(), AskOptions::default(), failed);
+    for _ in 0..3 {
+        runtime.send(pid, b"x".into()).unwrap();
+    }
+    witness.look("before");
+    assert!(runtime.stop(pid) && lane.drain_one());
+    witness.look("after");
+    let before = Done { is_found: true, timers: 1, dead_letters: 0, is_joined: false };
+    let unnamed = Done { is_found: false, ..before };
+    let counted = Done { timers: 0, dead_letters: 4, ..unnamed };
+    let seen = witness.seen.lock().unwrap().clone();
+    let expected = [
+        ("before", before),
+        ("ask", Done { dead_letters: 1, ..unnamed }),
+        ("EXIT", counted),
+        ("DOWN", counted),
+        ("hook", counted),
+        ("after", Done { is_joined: true, ..counted }),
+    ];
+    assert_eq!(seen, expected);
 }

@@ -5,15 +5,16 @@
 mod common;
 
 use std::any::Any;
-use std::future::pending;
+use std::future::poll_fn;
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use common::{DEADLINE, Gate, collector, fragile, gated_collector, notice, observe};
 use iris_core::{
-    AskOptions, Backoff, ChildSpec, Error, ErrorKind, Flow, Mailbox, Message, Own, Payload, Pid, Refusal,
-    Restart, Runtime, RuntimeOptions, SpawnOptions, SupervisorOptions,
+    AskOptions, Backoff, ChildSpec, Clock, Error, ErrorKind, Flow, Mailbox, ManualClock, Message, Own,
+    Payload, Pid, Refusal, Restart, Runtime, RuntimeOptions, SpawnOptions, SupervisorOptions, SystemKind,
 };
 
 /// Where an actor may stand when something is done to it.
@@ -48,17 +49,57 @@ use State::{Ended, Ending, Idle, Observed, Pausing, Pulling, Queued, Receiving, 
 const STATES: [State; 11] =
     [Idle, Queued, Running, Suspended, Pausing, Receiving, Pulling, Unborn, Observed, Ending, Ended];
 
+/// The pause before a restart.
+const PAUSE: Duration = Duration::from_hours(1);
+
 /// One actor in its state.
 struct Stage {
     runtime: Runtime,
     pid: Pid,
     gate: Gate,
-    _kept: Vec<Box<dyn Any>>,
+    awaited: Awaited,
+    hand: ManualClock,
+    kept: Vec<Box<dyn Any>>,
+}
+
+impl Stage {
+    /// Ends what keeps the actor in its state: its handler returns, its future is ready, its restart is due.
+    fn go_on(&self) {
+        self.gate.open();
+        self.awaited.end();
+        self.hand.advance(PAUSE);
+    }
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
         self.gate.open();
+    }
+}
+
+/// What an async handler waits for.
+#[derive(Clone, Default)]
+struct Awaited(Arc<Mutex<(bool, Option<Waker>)>>);
+
+impl Awaited {
+    fn end(&self) {
+        let mut state = self.0.lock().unwrap();
+        state.0 = true;
+        let waker = state.1.take();
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    async fn wait(self) {
+        poll_fn(|context| {
+            let mut state = self.0.lock().unwrap();
+            if state.0 {
+                return Poll::Ready(());
+            }
+            state.1 = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
     }
 }
 
@@ -78,28 +119,30 @@ fn kept_busy(runtime: &Runtime, gate: &Gate, options: SpawnOptions) -> (Pid, Rec
     (pid, heard)
 }
 
-fn crashed_twice(runtime: &Runtime) -> Pid {
-    let hour = Duration::from_hours(1);
-    let options = SupervisorOptions { backoff: Backoff::new(hour, hour).unwrap(), ..Default::default() };
+fn crashed_twice(runtime: &Runtime) -> (Pid, Receiver<Vec<u8>>) {
+    let options = SupervisorOptions { backoff: Backoff::new(PAUSE, PAUSE).unwrap(), ..Default::default() };
     let supervisor = runtime.spawn_supervisor(options).unwrap();
     let child = ChildSpec { supervisor, restart: Restart::Permanent };
+    let (behaviour, heard) = fragile();
     let pid = runtime
-        .spawn(fragile().0, SpawnOptions { supervisor: Some(child), ..SpawnOptions::default() })
+        .spawn(behaviour, SpawnOptions { supervisor: Some(child), ..SpawnOptions::default() })
         .unwrap();
     for crashes in 1..=2 {
         runtime.send(pid, b"crash".into()).unwrap();
         eventually("the crash", || runtime.stats().crashed == crashes);
     }
     eventually("the pause", || runtime.stats().timers == 1);
-    pid
+    (pid, heard)
 }
 
-fn suspended(runtime: &Runtime) -> Pid {
+fn suspended(runtime: &Runtime, awaited: &Awaited) -> Pid {
     let (tell, begun) = mpsc::channel();
+    let awaited = awaited.clone();
     let waits = move |_: Own, _: Message| {
         tell.send(()).unwrap();
+        let awaited = awaited.clone();
         async {
-            pending::<()>().await;
+            awaited.wait().await;
             Flow::Continue
         }
     };
@@ -115,8 +158,10 @@ fn suspended(runtime: &Runtime) -> Pid {
 }
 
 fn stage(state: State) -> Stage {
-    let workers = RuntimeOptions { workers: 1, ..RuntimeOptions::default() };
-    let (runtime, gate) = (Runtime::with_options(workers).unwrap(), Gate::default());
+    let (clock, hand) = Clock::manual();
+    let options = RuntimeOptions { workers: 1, clock, ..RuntimeOptions::default() };
+    let (runtime, gate) = (Runtime::with_options(options).unwrap(), Gate::default());
+    let awaited = Awaited::default();
     let mut kept: Vec<Box<dyn Any>> = Vec::new();
     let (behaviour, heard) = collector();
     kept.push(Box::new(heard));
@@ -134,8 +179,12 @@ fn stage(state: State) -> Stage {
             kept.push(Box::new(heard));
             pid
         }
-        Suspended => suspended(&runtime),
-        Pausing => crashed_twice(&runtime),
+        Suspended => suspended(&runtime, &awaited),
+        Pausing => {
+            let (pid, heard) = crashed_twice(&runtime);
+            kept.push(Box::new(heard));
+            pid
+        }
         Receiving => {
             let until_told = |mailbox: &mut Mailbox| while mailbox.recv(None).is_some() {};
             runtime.spawn_thread(until_told, plain()).unwrap()
@@ -147,7 +196,7 @@ fn stage(state: State) -> Stage {
             pid
         }
         Unborn => {
-            let idle_timeout = Some(Duration::from_hours(1));
+            let idle_timeout = Some(2 * PAUSE);
             runtime.spawn(behaviour, SpawnOptions { idle_timeout, ..plain() }).unwrap()
         }
         Observed => runtime.spawn_observed(plain()).unwrap(),
@@ -164,7 +213,7 @@ fn stage(state: State) -> Stage {
             pid
         }
     };
-    Stage { runtime, pid, gate, _kept: kept }
+    Stage { runtime, pid, gate, awaited, hand, kept }
 }
 
 fn is_gone(state: State) -> bool {
@@ -219,12 +268,54 @@ fn a_swap_is_for_live_actors_that_have_a_handler() {
             _ => Ok(2),
         };
         assert_eq!(swapped, expected, "{state:?}");
-        // Who waits for its future or its restart meets the new handler when the wait is over; an observed actor is told.
-        if swapped.is_ok() && !matches!(state, Suspended | Pausing | Observed) {
+        if state == Observed {
+            let told = observe(&stage.runtime, stage.pid, 1);
+            assert_eq!(notice(&told[0]).kind, SystemKind::HotSwap);
+        } else if swapped.is_ok() {
             stage.runtime.send(stage.pid, b"to the new".into()).unwrap();
+            if matches!(state, Running | Suspended | Pausing) {
+                assert!(heard.try_recv().is_err(), "{state:?}: in force while the old one goes on");
+            }
+            stage.go_on();
+            let mut first = heard.recv_timeout(DEADLINE).unwrap();
+            if state == Queued && first == b"waits" {
+                first = heard.recv_timeout(DEADLINE).unwrap();
+            }
+            assert_eq!(first, b"to the new", "{state:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_sent_before_a_restart_in_place_is_handled_after_it() {
+    let mut stage = stage(Pausing);
+    let heard = stage.kept.pop().unwrap().downcast::<Receiver<Vec<u8>>>().unwrap();
+    stage.runtime.send(stage.pid, b"late".into()).unwrap();
+    stage.hand.advance(PAUSE / 2);
+    assert_eq!((stage.runtime.mailbox_size(stage.pid), heard.try_recv().is_err()), (Some(1), true));
+    stage.go_on();
+    assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), b"late");
+}
+
+#[test]
+fn a_link_is_for_live_actors_and_tells_the_end() {
+    for state in STATES {
+        for reversed in [false, true] {
+            let stage = stage(state);
+            let runtime = &stage.runtime;
+            let peer = runtime.spawn_observed(SpawnOptions::default()).unwrap();
+            let (a, b) = if reversed { (peer, stage.pid) } else { (stage.pid, peer) };
+            let linked = runtime.link(a, b).map_err(|error| error.kind());
+            assert_eq!(linked, if is_gone(state) { Err(ErrorKind::NoProcess) } else { Ok(()) }, "{state:?}");
+            runtime.stop(stage.pid);
             stage.gate.open();
-            let last = heard.iter().find(|heard| heard == b"to the new");
-            assert!(last.is_some(), "{state:?}");
+            assert!(runtime.join(stage.pid, Some(DEADLINE)), "{state:?}");
+            let told = runtime.take_observed(peer).unwrap();
+            assert_eq!(told.len(), usize::from(linked.is_ok()), "{state:?}");
+            for exit in told.iter().map(notice) {
+                assert_eq!((exit.kind, exit.target_pid), (SystemKind::Exit, Some(stage.pid)), "{state:?}");
+                assert_eq!(exit.reason.as_ref().unwrap().name(), "Killed", "{state:?}");
+            }
         }
     }
 }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use common::{DEADLINE, runtime, scaled};
 use iris_core::{
-    AskOptions, Backoff, Behaviour, Bounds, ChildSpec, Context, ExitReason, Failure, Flow, Message, Overflow,
-    Payload, Pid, Restart, Runtime, RuntimeInfo, SpawnOptions, SupervisorOptions,
+    AskOptions, Backoff, Behaviour, Bounds, ChildSpec, Context, Error, ErrorKind, ExitReason, Failure, Flow,
+    Message, Overflow, Payload, Pid, Restart, Runtime, RuntimeInfo, SpawnOptions, SupervisorOptions,
 };
 
 const SENDERS: usize = 8;
@@ -141,25 +141,51 @@ fn send_all(runtime: &Runtime, pid: impl Fn() -> Pid + Sync, messages: u64) -> [
     accepted
 }
 
-/// Asks beside the senders; each must complete exactly once.
-fn ask_all(runtime: &Runtime, pid: impl Fn() -> Pid, completed: &Arc<AtomicU64>) {
-    for ask in 0..ASKS {
-        let completed = Arc::clone(completed);
-        let timeout = (ask % 3 == 0).then(|| Duration::from_micros(50 * ask));
-        let options = AskOptions { timeout, context: None };
-        let done = Box::new(move |_| {
-            completed.fetch_add(1, Ordering::Relaxed);
-        });
-        let _ = runtime.ask_with(pid(), b"\xffask".into(), options, done);
+/// What became of asks.
+#[derive(Default)]
+struct Outcomes {
+    completed: AtomicU64,
+    refused: AtomicU64,
+    failed: AtomicU64,
+    late: AtomicU64,
+}
+
+impl Outcomes {
+    fn note(&self, outcome: &Result<Payload, Error>) {
+        if let Err(error) = outcome {
+            let count = match error.kind() {
+                ErrorKind::MailboxFull => &self.refused,
+                ErrorKind::AskTimeout => &self.late,
+                _ => &self.failed,
+            };
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        self.completed.fetch_add(1, Ordering::Release);
+    }
+
+    /// Waits for all of them: how many were refused, failed, and were too late.
+    fn wait(&self, what: &str) -> [u64; 3] {
+        let until = Instant::now() + DEADLINE;
+        while self.completed.load(Ordering::Acquire) != ASKS {
+            let completed = self.completed.load(Ordering::Relaxed);
+            assert!(
+                completed < ASKS && Instant::now() < until,
+                "{what}: {completed} of {ASKS} asks completed"
+            );
+            std::thread::yield_now();
+        }
+        [&self.refused, &self.failed, &self.late].map(|count| count.load(Ordering::Relaxed))
     }
 }
 
-fn await_asks(completed: &AtomicU64, count: u64, what: &str) {
-    let until = Instant::now() + DEADLINE;
-    while completed.load(Ordering::Relaxed) != count {
-        let completed = completed.load(Ordering::Relaxed);
-        assert!(completed < count && Instant::now() < until, "{what}: {completed} of {count} asks completed");
-        std::thread::yield_now();
+/// Asks beside the senders; each must complete exactly once.
+fn ask_all(runtime: &Runtime, pid: impl Fn() -> Pid, outcomes: &Arc<Outcomes>) {
+    for ask in 0..ASKS {
+        let outcomes = Arc::clone(outcomes);
+        let timeout = (ask % 3 == 0).then(|| Duration::from_micros(50 * ask));
+        let options = AskOptions { timeout, context: None };
+        let done = Box::new(move |outcome| outcomes.note(&outcome));
+        let _ = runtime.ask_with(pid(), b"\xffask".into(), options, done);
     }
 }
 
@@ -182,73 +208,103 @@ fn options(supervisor: Pid, overflow: Option<Overflow>) -> SpawnOptions {
     }
 }
 
+/// What a full mailbox may do to messages that were sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Loses {
+    Nothing,
+    /// It refuses them, and their senders know.
+    New,
+    /// It drops them after it took them.
+    Old,
+}
+
+/// Each message that was not handled is told of, and counted once, by its reason. An ask that is too late may be counted by
+/// what befell it before or after.
+fn check_losses(what: &str, stats: &RuntimeInfo, unheard: [u64; 2], asks: [u64; 3]) {
+    let ([refused, lost], [refused_asks, failed_asks, late_asks]) = (unheard, asks);
+    for (reason, count) in &stats.dropped {
+        let told = match *reason {
+            "MailboxFull" => refused + refused_asks,
+            "DroppedOldest" => lost + failed_asks,
+            _ => 0,
+        };
+        let most = match *reason {
+            "MailboxFull" | "DroppedOldest" | "AskExpired" => told + late_asks,
+            _ => told,
+        };
+        assert!((told..=most).contains(count), "{what}: {reason}: {told} to {most} were told of: {stats:?}");
+    }
+}
+
 /// Eight senders, an asker, a swapper and a crash now and then against one actor that stays.
-fn hammer(what: &str, overflow: impl Fn(Pid) -> Option<Overflow>, loses: bool) {
+fn hammer(what: &str, overflow: impl Fn(Pid) -> Option<Overflow>, loses: Loses) {
     let runtime = runtime();
     let supervisor = patient_supervisor(&runtime);
     let (seen, spared) = (Arc::new(Seen::default()), Arc::new(Seen::default()));
     let other = runtime.spawn(noting(&spared), options(supervisor, None)).unwrap();
     let overflow = overflow(other);
     let pid = runtime.spawn(noting(&seen), options(supervisor, overflow)).unwrap();
-    let (over, completed) = (AtomicBool::new(false), Arc::new(AtomicU64::new(0)));
+    let (over, outcomes) = (AtomicBool::new(false), Arc::new(Outcomes::default()));
     let accepted = std::thread::scope(|scope| {
         scope.spawn(|| swap_until(&runtime, || pid, &seen, &over));
-        let asker = scope.spawn(|| ask_all(&runtime, || pid, &completed));
+        let asker = scope.spawn(|| ask_all(&runtime, || pid, &outcomes));
         let accepted = send_all(&runtime, || pid, messages());
         asker.join().unwrap();
         over.store(true, Ordering::Relaxed);
         accepted
     });
     let stats = settled(&runtime, || seen.handled() + spared.handled(), what);
-    await_asks(&completed, ASKS, what);
+    let asks = outcomes.wait(what);
     seen.check(what);
     spared.check(what);
+    let mut unheard = [0; 2];
     for (sender, accepted) in accepted.into_iter().enumerate() {
         let handled =
             seen.by_sender[sender].load(Ordering::Relaxed) + spared.by_sender[sender].load(Ordering::Relaxed);
-        if loses {
-            assert!(handled <= accepted, "{what}: sender {sender} was heard more often than accepted");
-        } else {
-            assert_eq!((handled, accepted), (messages(), messages()), "{what}: of sender {sender}");
-        }
+        assert!(handled <= accepted, "{what}: sender {sender} was heard more often than accepted");
+        assert!(loses == Loses::New || accepted == messages(), "{what}: sender {sender} was refused");
+        assert!(loses == Loses::Old || accepted == handled, "{what}: of sender {sender}'s some were lost");
+        unheard[0] += messages() - accepted;
+        unheard[1] += accepted - handled;
     }
+    check_losses(what, &stats, unheard, asks);
     assert!(runtime.is_alive(pid), "{what}: a restart in place keeps the pid");
     assert!(stats.restarted > 0 && stats.restarted <= stats.crashed, "{what}: {stats:?}");
 }
 
 #[test]
 fn an_unbounded_mailbox_loses_nothing() {
-    hammer("unbounded", |_| None, false);
+    hammer("unbounded", |_| None, Loses::Nothing);
 }
 
 #[test]
 fn drop_newest_keeps_order_and_count() {
-    hammer("dropnew", |_| Some(Overflow::DropNewest), true);
+    hammer("dropnew", |_| Some(Overflow::DropNewest), Loses::New);
 }
 
 #[test]
 fn drop_oldest_keeps_order_and_count() {
-    hammer("dropold", |_| Some(Overflow::DropOldest), true);
+    hammer("dropold", |_| Some(Overflow::DropOldest), Loses::Old);
 }
 
 #[test]
 fn block_loses_nothing() {
-    hammer("block", |_| Some(Overflow::Block), false);
+    hammer("block", |_| Some(Overflow::Block), Loses::Nothing);
 }
 
 #[test]
 fn redirect_loses_nothing_and_keeps_the_order_at_each() {
-    hammer("redirect", |other| Some(Overflow::Redirect(other)), false);
+    hammer("redirect", |other| Some(Overflow::Redirect(other)), Loses::Nothing);
 }
 
 #[test]
 fn spill_loses_nothing() {
-    hammer("spill", |_| Some(Overflow::Spill(None)), false);
+    hammer("spill", |_| Some(Overflow::Spill(None)), Loses::Nothing);
 }
 
 #[test]
 fn spill_into_another_loses_nothing() {
-    hammer("spill to", |other| Some(Overflow::Spill(Some(other))), false);
+    hammer("spill to", |other| Some(Overflow::Spill(Some(other))), Loses::Nothing);
 }
 
 /// As [`hammer`], while the actor is stopped and replaced again and again: its slot is used anew at once.
@@ -259,12 +315,12 @@ fn replace(what: &str, overflow: Option<Overflow>) {
     let spawn = || runtime.spawn(noting(&seen), options(supervisor, overflow)).unwrap();
     let (current, over) = (AtomicU64::new(spawn().get()), AtomicBool::new(false));
     let pid = || Pid::from_u64(current.load(Ordering::Acquire)).unwrap();
-    let completed = Arc::new(AtomicU64::new(0));
+    let outcomes = Arc::new(Outcomes::default());
     let mut replaced = 0;
     std::thread::scope(|scope| {
         scope.spawn(|| swap_until(&runtime, pid, &seen, &over));
         scope.spawn(|| {
-            ask_all(&runtime, pid, &completed);
+            ask_all(&runtime, pid, &outcomes);
             send_all(&runtime, pid, messages() / 4);
             over.store(true, Ordering::Relaxed);
         });
@@ -278,7 +334,7 @@ fn replace(what: &str, overflow: Option<Overflow>) {
         }
     });
     settled(&runtime, || seen.handled(), what);
-    await_asks(&completed, ASKS, what);
+    outcomes.wait(what);
     seen.check(what);
     assert!(runtime.is_alive(pid()) && replaced > 0);
     runtime.stop(pid());
