@@ -196,7 +196,13 @@ class NodeRuntime {
     number = joins.add(waiting)
     watch = native.watchExit(pid, number)
     if (watch === 0) joins.take(number).resolve(true)
-    return waiting.promise
+    if (pid < args.PROXY) return waiting.promise
+    this.#core.beginCall()
+    try {
+      return await waiting.promise
+    } finally {
+      this.#core.endCall()
+    }
   }
 
   currentPid() {
