@@ -148,6 +148,7 @@ class NodeRuntime {
   setOverflowPolicy(pid, policy, target) {
     args.textOf(policy, 'policy')
     this.#core.native.setOverflow(args.pidOf(pid), policy, args.optionalPid(target, 'target'))
+    this.#core.rooms.retry()
   }
 
   // Code
