@@ -156,7 +156,8 @@ class NodeRuntime {
   hotSwap(pid, handler) {
     args.callable(handler, 'handler')
     const { functions, native, pulls } = this.#core
-    const mailbox = pulls.numberOf(args.pidOf(pid))
+    this.#core.checkAlive(args.pidOf(pid))
+    const mailbox = pulls.numberOf(pid)
     if (mailbox === undefined) return native.hotSwap(pid, this.#handlers.shared(handler))
     return native.hotSwapPull(mailbox, pid, functions.own(handler))
   }

@@ -1,7 +1,7 @@
 // Edges: what a runtime keeps alive, what it keeps of what it refused, and what it is independent of.
 'use strict'
 
-const { closeAll } = require('./helpers.js')
+const { closeAll, open } = require('./helpers.js')
 const { run } = require('./processes.js')
 
 afterEach(closeAll)
@@ -17,4 +17,51 @@ test('a supervisor without children keeps the process until it is gone', async (
     beat.unref()
   `
   expect(await run(script)).toMatchObject({ out: 'stays\n', err: '', code: 0 })
+})
+
+test('a closed runtime keeps none of the functions it had, and none that it is offered', async () => {
+  const script = `
+    const kept = []
+    const weak = (make) => {
+      const held = new Uint8Array(1000)
+      const handler = make(held)
+      kept.push(new WeakRef(handler))
+      return handler
+    }
+    const push = () => weak((held) => () => held)
+    const pull = () => weak((held) => () => new Promise(() => held))
+    const refused = (call) => {
+      try {
+        call()
+      } catch ({ code }) {
+        return code
+      }
+    }
+    const main = async () => {
+      const supervisor = rt.spawnSupervisor()
+      const pid = rt.spawn(push())
+      rt.spawnWithMailbox(pull())
+      rt.startChild(supervisor, weak((held) => () => () => held))
+      await rt.close()
+      const codes = [
+        () => rt.spawn(push()),
+        () => rt.spawnBounded(push(), 1, 1),
+        () => rt.spawnChild(pid, push()),
+        () => rt.spawnWithMailbox(pull()),
+        () => rt.startChild(supervisor, weak((held) => () => () => held)),
+        () => rt.superviseWithFactory(pid, push()),
+        () => rt.hotSwap(pid, push()),
+      ].map(refused)
+      console.log(codes.join(' '))
+      const left = () => kept.filter((reference) => reference.deref() !== undefined).length
+      for (let turns = 0; turns < 100 && left() > 0; turns++) {
+        await new Promise(setImmediate)
+        gc()
+      }
+      console.log(left(), 'of', kept.length)
+    }
+    main()
+  `
+  const { out, err } = await run(script, { args: ['--expose-gc'] })
+  expect({ out, err }).toEqual({ out: `${'RuntimeClosed '.repeat(6)}NoProcess\n0 of 10\n`, err: '' })
 })
