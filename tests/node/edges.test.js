@@ -1,7 +1,7 @@
 // Edges: what a runtime keeps alive, what it keeps of what it refused, and what it is independent of.
 'use strict'
 
-const { closeAll, open } = require('./helpers.js')
+const { closeAll, eventually, open } = require('./helpers.js')
 const { run } = require('./processes.js')
 
 afterEach(closeAll)
@@ -64,4 +64,27 @@ test('a closed runtime keeps none of the functions it had, and none that it is o
   `
   const { out, err } = await run(script, { args: ['--expose-gc'] })
   expect({ out, err }).toEqual({ out: `${'RuntimeClosed '.repeat(6)}NoProcess\n0 of 10\n`, err: '' })
+})
+
+test('waits keep to real time under the fake timers of a test', async () => {
+  const rt = open()
+  const observed = rt.spawnObservedHandler()
+  const full = rt.spawnBounded(() => new Promise(() => {}), 1, 1)
+  rt.setOverflowPolicy(full, 'block')
+  rt.send(full, 'in hand')
+  await eventually(() => rt.mailboxSize(full) === 0, 'the handler to begin')
+  rt.send(full, 'waits')
+  jest.useFakeTimers()
+  try {
+    const received = new Promise((resolve) => rt.spawnWithMailbox(async (mailbox) => resolve(await mailbox.recv(0.01))))
+    const waits = [
+      rt.join(observed, 0.01),
+      rt.selectiveRecv(observed, () => true, 0.01),
+      rt.sendWhenRoom(full, 'no room', { timeout: 0.01 }),
+      received,
+    ]
+    expect(await Promise.all(waits)).toEqual([false, null, false, null])
+  } finally {
+    jest.useRealTimers()
+  }
 })
