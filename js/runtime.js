@@ -135,7 +135,8 @@ class NodeRuntime {
   }
 
   actorRef(pid) {
-    return new ActorRef(this, args.pidOf(pid))
+    this.#core.checkAlive(args.pidOf(pid))
+    return new ActorRef(this, pid)
   }
 
   mailboxSize(pid) {

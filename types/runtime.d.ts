@@ -140,7 +140,7 @@ export declare class NodeRuntime implements AsyncDisposable {
    * `MailboxFull` where it was refused.
    */
   ask(pid: Pid, data: Data, options?: AskOptions): Promise<Buffer>
-  /** A handle to pass around. */
+  /** A handle of a live actor, to pass around. @throws `NoProcess` */
   actorRef(pid: Pid): ActorRef
   /** Messages that wait, notices not counted; `null` for a pid that no live actor has. */
   mailboxSize(pid: Pid): number | null

@@ -88,3 +88,17 @@ test('waits keep to real time under the fake timers of a test', async () => {
     jest.useRealTimers()
   }
 })
+
+test('a handle is had of live actors alone', async () => {
+  const rt = open()
+  const pid = rt.spawn(() => 'here')
+  const ref = rt.actorRef(pid)
+  expect(ref).toMatchObject({ pid, isAlive: true })
+  rt.stop(pid)
+  expect([ref.isAlive, ref.send('x'), ref.stop()]).toEqual([false, false, false])
+  await expect(ref.ask('x')).rejects.toMatchObject({ code: 'NoProcess' })
+  for (const nobody of [pid, 0, -1, 1.5, NaN, Infinity, 2 ** 52 + pid]) {
+    expect(() => rt.actorRef(nobody)).toThrow(expect.objectContaining({ code: 'NoProcess' }))
+  }
+  expect(() => rt.actorRef('1')).toThrow(expect.objectContaining({ code: 'InvalidArgument' }))
+})
