@@ -279,7 +279,8 @@ export declare class NodeRuntime implements AsyncDisposable {
   currentPid(): Pid | null
   /**
    * Closes the runtime in order: nothing is spawned any more, actors handle what is queued for so many seconds, then all
-   * are ended, children before their parents.
+   * are ended, children before their parents. A pull function that awaits it is reported as unfinished, and an async handler that
+   * does holds it up for the whole time: better they call it and return.
    *
    * @param seconds default 5
    */

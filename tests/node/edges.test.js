@@ -1,7 +1,7 @@
 // Edges: what a runtime keeps alive, what it keeps of what it refused, and what it is independent of.
 'use strict'
 
-const { closeAll, eventually, open } = require('./helpers.js')
+const { closeAll, deferred, eventually, open } = require('./helpers.js')
 const { run } = require('./processes.js')
 
 afterEach(closeAll)
@@ -101,4 +101,20 @@ test('a handle is had of live actors alone', async () => {
     expect(() => rt.actorRef(nobody)).toThrow(expect.objectContaining({ code: 'NoProcess' }))
   }
   expect(() => rt.actorRef('1')).toThrow(expect.objectContaining({ code: 'InvalidArgument' }))
+})
+
+test.each([
+  ['a pull function', 60, { finished: 0, killed: 0, unfinished: 1 }],
+  ['an async handler', 0.01, { finished: 0, killed: 1, unfinished: 0 }],
+])('whoever awaits the shutdown it called for: %s', async (who, seconds, expected) => {
+  const rt = open()
+  const told = deferred()
+  const close = async () => told.resolve(await rt.shutdown(seconds))
+  const pull = async (mailbox) => {
+    await mailbox.recv()
+    await close()
+  }
+  rt.send(who === 'a pull function' ? rt.spawnWithMailbox(pull) : rt.spawn(close), 'x')
+  const { finished, killed, unfinished } = await told.promise
+  expect({ finished, killed, unfinished: unfinished.length }).toEqual(expected)
 })
