@@ -1,7 +1,7 @@
 // Asks: questions to actors, each a promise of the answer.
 'use strict'
 
-const { optionsOf, pidOf, signalOf, timeoutOf } = require('./arguments.js')
+const { PROXY, optionsOf, pidOf, signalOf, timeoutOf } = require('./arguments.js')
 const { ErrorCode, IrisError } = require('./errors.js')
 const { Numbered } = require('./waiting.js')
 
@@ -20,7 +20,7 @@ class Asks {
     return new Promise((resolve, reject) => {
       const { core, seconds, signal } = this.#read(pid, options)
       if (signal?.aborted) throw signal.reason
-      const ask = { resolve, reject, signal, abort: undefined }
+      const ask = { resolve, reject, signal, abort: undefined, keeps: pid >= PROXY }
       const number = this.#open.add(ask)
       try {
         if (core.hot.ask(pid, data, seconds, number)) core.drain.schedule()
@@ -28,6 +28,8 @@ class Asks {
         this.#open.take(number)
         throw error
       }
+      // An actor of here keeps the process by itself.
+      if (ask.keeps) core.beginCall()
       if (signal !== undefined) {
         ask.abort = () => this.#abort(number, signal.reason)
         signal.addEventListener('abort', ask.abort, { once: true })
@@ -39,20 +41,16 @@ class Asks {
   async call(begin) {
     const core = this.#core
     core.checkOpen()
-    core.beginCall()
-    try {
-      return await new Promise((resolve, reject) => {
-        const number = this.#open.add({ resolve, reject, signal: undefined, abort: undefined })
-        try {
-          begin(number)
-        } catch (error) {
-          this.#open.take(number)
-          throw error
-        }
-      })
-    } finally {
-      core.endCall()
-    }
+    return new Promise((resolve, reject) => {
+      const number = this.#open.add({ resolve, reject, signal: undefined, abort: undefined, keeps: true })
+      try {
+        begin(number)
+      } catch (error) {
+        this.#open.take(number)
+        throw error
+      }
+      core.beginCall()
+    })
   }
 
   #read(pid, options) {
@@ -76,6 +74,7 @@ class Asks {
   #end(number) {
     const ask = this.#open.take(number)
     if (ask?.abort !== undefined) ask.signal.removeEventListener('abort', ask.abort)
+    if (ask?.keeps) this.#core.endCall()
     return ask
   }
 

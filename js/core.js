@@ -60,6 +60,10 @@ class Core {
     if (this.closed) throw new IrisError(ErrorCode.RuntimeClosed, 'the runtime is closed')
   }
 
+  checkAlive(pid) {
+    if (!this.hot.isAlive(pid)) throw new IrisError(ErrorCode.NoProcess, `no live actor has pid ${pid}`)
+  }
+
   /** An actor lives: the process stays. */
   hold() {
     if (this.#held || !this.keepsAlive) return
@@ -186,6 +190,8 @@ class Core {
     const report = this.native.takeReport(detail)
     this.closed = true
     this.pulls.close()
+    this.handlers.close()
+    this.functions.close()
     this.asks.close()
     for (const join of this.joins.takeAll()) join.resolve(true)
     this.factories.takeAll()

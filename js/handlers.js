@@ -1,7 +1,10 @@
 // Handlers: the functions of actors, by the small numbers the native side knows them by.
 'use strict'
 
+const { ErrorCode, IrisError } = require('./errors.js')
+
 class Handlers {
+  #closed = false
   #free = []
   #slots = new Map()
   #last = undefined
@@ -27,6 +30,8 @@ class Handlers {
 
   /** A slot for one actor alone. */
   own(handler) {
+    // Nobody would tell that the slot is free again.
+    if (this.#closed) throw new IrisError(ErrorCode.RuntimeClosed, 'the runtime is closed')
     const slot = this.#free.pop() ?? this.list.length
     this.list[slot] = handler
     return slot
@@ -43,6 +48,15 @@ class Handlers {
     }
     this.list[slot] = undefined
     this.#free.push(slot)
+  }
+
+  /** The runtime is closed: no function is kept, and none is taken any more. */
+  close() {
+    this.#closed = true
+    this.#slots.clear()
+    this.#last = undefined
+    this.#free.length = 0
+    this.list.length = 0
   }
 }
 

@@ -10,9 +10,13 @@ const { FastBuffer, shared } = require('./drain.js')
 /** A look that found nothing, as opposed to a stop, which is null. */
 const EMPTY = Symbol('empty')
 
-/** What a matcher of a user's is asked with, from what the native side has. */
-function asMatcher(matcher) {
-  return (data, notice) => notPromised(matcher(notice === undefined ? data : new SystemMessage(notice)), 'the matcher')
+/** A matcher of a user's, asked with what the native side has. A wait that it ended by its signal takes nothing any more. */
+function asMatcher(matcher, signal) {
+  return (data, notice) => {
+    if (signal?.aborted) return false
+    const matches = notPromised(matcher(notice === undefined ? data : new SystemMessage(notice)), 'the matcher')
+    return matches && !signal?.aborted
+  }
 }
 
 /** Names of the methods that are for pulls.js alone. */
@@ -53,7 +57,7 @@ class Mailbox {
 
   selectiveRecv(matcher, seconds, options) {
     try {
-      return this.#wait(asMatcher(callable(matcher, 'matcher')), seconds, options)
+      return this.#wait(callable(matcher, 'matcher'), seconds, options)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -95,9 +99,12 @@ class Mailbox {
     const timeoutMs = timeoutOf(seconds)
     const signal = options === undefined ? undefined : signalOf(optionsOf(options))
     if (signal?.aborted) throw signal.reason
+    const match = matcher && asMatcher(matcher, signal)
     if (this.#waiters.length === 0 && !this.#looking && this.#mayRun()) {
-      const found = this.#look(matcher)
+      const found = this.#look(match)
       if (found !== EMPTY) return Promise.resolve(found)
+      // The matcher may have aborted it, which tells nobody who listens only now.
+      if (signal?.aborted) throw signal.reason
       if (timeoutMs === 0) return Promise.resolve(null)
     } else {
       this.#core.pulls.later(this)
@@ -105,8 +112,7 @@ class Mailbox {
     const onEnd = (ended) => this.#forget(ended)
     const lastLook = () => this[deliver]()
     const waiting = new Waiting({ timeoutMs, signal, onTimeout: () => null, onEnd, lastLook, byActor: true })
-    // A wait that the matcher itself ended takes nothing any more.
-    waiting.matcher = matcher && ((data, notice) => !waiting.done && matcher(data, notice) && !waiting.done)
+    waiting.matcher = match
     this.#waiters.push(waiting)
     return waiting.promise
   }

@@ -19,25 +19,25 @@ const observed = {
   },
 
   async selectiveRecv(pid, matcher, seconds, options) {
-    const match = asMatcher(callable(matcher, 'matcher'))
+    callable(matcher, 'matcher')
     const timeoutMs = timeoutOf(seconds)
     const signal = signalOf(optionsOf(options))
     if (signal?.aborted) throw signal.reason
+    const match = asMatcher(matcher, signal)
     const { native, observers } = this[core]
     const look = () => {
       const item = native.selectObserved(pidOf(pid), match)
       if (!item) return undefined
       return item.system === undefined ? item.data : new SystemMessage(item.system)
     }
-    const found = look()
-    if (found !== undefined) return found
     const waiting = new Waiting({ timeoutMs, signal, onTimeout: () => null, onEnd: () => observers.forget(pid, again) })
     const again = () => {
       if (waiting.done) return
       try {
         const message = look()
         if (message !== undefined) return waiting.resolve(message)
-        observers.wait(pid, again)
+        // The matcher may have ended the wait.
+        if (!waiting.done) observers.wait(pid, again)
       } catch (error) {
         waiting.reject(error)
       }

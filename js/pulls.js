@@ -19,12 +19,14 @@ class Pulls {
     this.epoch = 0
   }
 
-  /** Spawns a pull actor; `maker` makes its function anew at each restart. */
+  /** Spawns a pull actor; `maker` makes its function anew at each restart, as long as no other code is in force. */
   spawn(handler, choices, maker) {
     const core = this.#core
     const { pid, mailbox: number } = core.native.spawnPull(core.functions.own(handler), choices)
     const mailbox = new Mailbox(core, number, pid, choices.budget)
-    const actor = { pid, number, mailbox, handler, maker, undecided: false }
+    // The native side knows by the first function all that the maker makes; a rollback to it meets the latest.
+    const first = maker && handler
+    const actor = { pid, number, mailbox, handler, maker, first, made: first, remakes: maker !== undefined, undecided: false }
     this.#byNumber.set(number, actor)
     this.#byPid.set(pid, actor)
     core.hold()
@@ -87,7 +89,7 @@ class Pulls {
       case f.RESTARTED:
         return this.#restart(actor)
       case f.SWAPPED:
-        actor.handler = this.#core.functions.list[this.#core.frame[f.RECEIVED]]
+        this.#swap(actor, this.#core.functions.list[this.#core.frame[f.RECEIVED]])
         actor.mailbox[begin]()
         return queueMicrotask(() => this.#run(actor))
       case f.WAITING:
@@ -101,11 +103,16 @@ class Pulls {
     }
   }
 
+  #swap(actor, handler) {
+    actor.remakes = handler === actor.first
+    actor.handler = actor.remakes ? actor.made : handler
+  }
+
   #restart(actor) {
     actor.mailbox[begin]()
     queueMicrotask(() => {
       try {
-        if (actor.maker !== undefined) actor.handler = made(actor.maker)
+        if (actor.remakes) actor.handler = actor.made = made(actor.maker)
       } catch (error) {
         this.#core.logCrash(actor.pid, error)
         return this.#finished(actor, describe(error))

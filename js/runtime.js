@@ -135,7 +135,8 @@ class NodeRuntime {
   }
 
   actorRef(pid) {
-    return new ActorRef(this, args.pidOf(pid))
+    this.#core.checkAlive(args.pidOf(pid))
+    return new ActorRef(this, pid)
   }
 
   mailboxSize(pid) {
@@ -148,6 +149,7 @@ class NodeRuntime {
   setOverflowPolicy(pid, policy, target) {
     args.textOf(policy, 'policy')
     this.#core.native.setOverflow(args.pidOf(pid), policy, args.optionalPid(target, 'target'))
+    this.#core.rooms.retry()
   }
 
   // Code
@@ -155,7 +157,8 @@ class NodeRuntime {
   hotSwap(pid, handler) {
     args.callable(handler, 'handler')
     const { functions, native, pulls } = this.#core
-    const mailbox = pulls.numberOf(args.pidOf(pid))
+    this.#core.checkAlive(args.pidOf(pid))
+    const mailbox = pulls.numberOf(pid)
     if (mailbox === undefined) return native.hotSwap(pid, this.#handlers.shared(handler))
     return native.hotSwapPull(mailbox, pid, functions.own(handler))
   }
@@ -196,7 +199,13 @@ class NodeRuntime {
     number = joins.add(waiting)
     watch = native.watchExit(pid, number)
     if (watch === 0) joins.take(number).resolve(true)
-    return waiting.promise
+    if (pid < args.PROXY) return waiting.promise
+    this.#core.beginCall()
+    try {
+      return await waiting.promise
+    } finally {
+      this.#core.endCall()
+    }
   }
 
   currentPid() {

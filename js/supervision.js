@@ -61,7 +61,9 @@ const supervision = {
       choices.backoffMin = secondsOf(backoff[0], 'backoff')
       choices.backoffMax = secondsOf(backoff[1], 'backoff')
     }
-    return this[core].native.spawnSupervisor(choices)
+    const pid = this[core].native.spawnSupervisor(choices)
+    this[core].hold()
+    return pid
   },
 
   startChild(supervisor, makeHandler, options) {

@@ -1,6 +1,8 @@
 // Waiting: promises that end by a time-out or an AbortSignal as well.
 'use strict'
 
+const { clearTimeout, setTimeout } = require('./originals.js')
+
 /**
  * A promise with its time-out and signal. `settle` is called once, however it ends; what it was waiting for calls
  * `resolve` or `reject`.

@@ -140,7 +140,7 @@ export declare class NodeRuntime implements AsyncDisposable {
    * `MailboxFull` where it was refused.
    */
   ask(pid: Pid, data: Data, options?: AskOptions): Promise<Buffer>
-  /** A handle to pass around. */
+  /** A handle of a live actor, to pass around. @throws `NoProcess` */
   actorRef(pid: Pid): ActorRef
   /** Messages that wait, notices not counted; `null` for a pid that no live actor has. */
   mailboxSize(pid: Pid): number | null
@@ -279,7 +279,8 @@ export declare class NodeRuntime implements AsyncDisposable {
   currentPid(): Pid | null
   /**
    * Closes the runtime in order: nothing is spawned any more, actors handle what is queued for so many seconds, then all
-   * are ended, children before their parents.
+   * are ended, children before their parents. A pull function that awaits it is reported as unfinished, and an async handler that
+   * does holds it up for the whole time: better they call it and return.
    *
    * @param seconds default 5
    */

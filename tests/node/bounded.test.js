@@ -1,7 +1,7 @@
 // Bounded: mailboxes with bounds, and what happens beyond them; virtual actors.
 'use strict'
 
-const { closeAll, collector, deferred, eventually, open } = require('./helpers.js')
+const { closeAll, collector, deferred, eventually, open, turn } = require('./helpers.js')
 
 afterEach(closeAll)
 
@@ -146,4 +146,32 @@ test('virtual_starts_late_and_retires', async () => {
   expect(rt.getMessages(watcher)[0].system.reason).toBe('Normal')
   const lasting = rt.spawnVirtual(() => 'here')
   expect(String(await rt.ask(lasting, 'q'))).toBe('here')
+})
+
+test('a policy that makes room ends the sends that wait for some, in order', async () => {
+  const rt = open()
+  const gate = deferred()
+  const got = []
+  const pid = rt.spawnBounded(
+    (message) => {
+      got.push(String(message))
+      return gate.promise
+    },
+    100,
+    1,
+  )
+  rt.setOverflowPolicy(pid, 'block')
+  rt.send(pid, '1')
+  await eventually(() => got.length === 1, 'the handler to begin')
+  rt.send(pid, '2')
+  const waiting = [rt.sendWhenRoom(pid, '3', { timeout: 10 }), rt.sendWhenRoom(pid, '4', { timeout: 10 })]
+  // Drains that may still be under way would try again, too.
+  await turn()
+  await turn()
+  rt.setOverflowPolicy(pid, 'spill')
+  expect(await Promise.all(waiting)).toEqual([true, true])
+  expect(got).toEqual(['1'])
+  gate.resolve()
+  await eventually(() => got.length === 4, 'all messages')
+  expect(got).toEqual(['1', '2', '3', '4'])
 })

@@ -10,6 +10,7 @@ const { spawn } = require('node:child_process')
 const { devCerts } = require('../..')
 const { Log } = require('../../js/log.js')
 const { closeAll, eventually, open } = require('./helpers.js')
+const { run } = require('./processes.js')
 
 const ROOT = path.join(__dirname, '..', '..')
 const LANGUAGES = [
@@ -278,4 +279,38 @@ test('the console is told what is worth a look, ten lines a second', async () =>
   const other = open({ logger: { error: angry, warn: angry, info: angry } })
   await stranger(other.listen('127.0.0.1:0'))
   await eventually(() => other.meshInfo().refused === 1, 'the stranger is counted')
+})
+
+test.each([
+  ['an ask', `console.log(String(await rt.ask(pid, 'x', { timeout: null })))`, 'answer\n'],
+  ['a join', `rt.send(pid, 'x'); console.log(await rt.join(pid))`, 'true\n'],
+  [
+    'waits that end otherwise',
+    `const given = new AbortController()
+     const failed = ({ name, code }) => console.log(code ?? name)
+     const aborted = rt.ask(pid, 'x', { signal: given.signal }).catch(failed)
+     given.abort(new RangeError('given up'))
+     await aborted
+     await rt.ask(pid, 'x', { timeout: 0 }).catch(failed)
+     console.log(await rt.join(pid, 0))`,
+    'RangeError\nAskTimeout\nfalse\n',
+  ],
+])('what is asked of another node keeps the process until it is over, and no longer: %s', async (_, script, out) => {
+  const rt = open()
+  const slow = rt.spawnWithMailbox(async (mailbox) => {
+    const question = await mailbox.recv()
+    // Long after the client has nothing else to do.
+    await mailbox.selectiveRecv(() => false, 0.3)
+    mailbox.reply(question, 'answer')
+  })
+  rt.register('slow', slow)
+  const address = rt.listen('127.0.0.1:0')
+  const client = `
+    const main = async () => {
+      const pid = await rt.resolveRemote('${address}', 'slow')
+      ${script}
+    }
+    main()
+  `
+  expect(await run(client)).toMatchObject({ out, err: '', code: 0 })
 })

@@ -138,3 +138,32 @@ test('several wait for one observed actor without turning in a circle', async ()
   rt.stop(pid)
   await expect(last).rejects.toMatchObject({ code: 'NoProcess' })
 })
+
+test.each([true, false])('a wait at an observed actor that its matcher aborts ends and takes nothing: %s', async (matches) => {
+  const rt = open()
+  const pid = rt.spawnObservedHandler()
+  const abortedBy = (given) =>
+    rt.selectiveRecv(
+      pid,
+      () => {
+        given.abort()
+        return matches
+      },
+      undefined,
+      { signal: given.signal },
+    )
+  const later = abortedBy(new AbortController())
+  rt.sendMany(pid, ['a', 'b'])
+  await expect(later).rejects.toMatchObject({ name: 'AbortError' })
+  await expect(abortedBy(new AbortController())).rejects.toMatchObject({ name: 'AbortError' })
+  expect(rt.getMessages(pid).map(({ data }) => String(data))).toEqual(['a', 'b'])
+})
+
+test('a matcher is asked once about each message of an observed actor that is there', async () => {
+  const rt = open()
+  const pid = rt.spawnObservedHandler()
+  rt.sendMany(pid, ['a', 'b'])
+  const asked = []
+  expect(await rt.selectiveRecv(pid, (message) => void asked.push(String(message)), 0)).toBe(null)
+  expect(asked).toEqual(['a', 'b'])
+})

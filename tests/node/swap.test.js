@@ -95,3 +95,36 @@ test('a pull actor is told and its new function goes on with the same mailbox', 
   expect(rt.behaviorVersion(pid)).toBe(2)
   expect(rt.isAlive(pid)).toBe(true)
 })
+
+test.each(['push', 'pull'])('a restart keeps the code that is in force, and makes that of its maker anew: %s', async (kind) => {
+  const rt = open({ logger: null })
+  const supervisor = rt.spawnSupervisor({ intensity: 100, backoff: [0, 0] })
+  const handle = (name, message) => {
+    if (String(message) === 'crash') throw new Error('crash')
+    return name
+  }
+  const code = (name) => {
+    if (kind === 'push') return (message) => handle(name, message)
+    return async (mailbox) => {
+      for await (const message of mailbox) {
+        if (message.typeName === 'HOT_SWAP') return
+        mailbox.reply(message, handle(name, message))
+      }
+    }
+  }
+  let makes = 0
+  const pid = rt.startChild(supervisor, () => code(`made ${++makes}`), { kind })
+  const crash = () => expect(rt.ask(pid, 'crash')).rejects.toMatchObject({ code: 'AskFailed' })
+  const which = async () => String(await rt.ask(pid, 'which?', { timeout: 20 }))
+  await crash()
+  expect(await which()).toBe('made 2')
+  rt.hotSwap(pid, code('swapped'))
+  await crash()
+  expect(await which()).toBe('swapped')
+  await crash()
+  expect([await which(), rt.behaviorVersion(pid), makes]).toEqual(['swapped', 2, 2])
+  rt.rollbackBehavior(pid)
+  expect(await which()).toBe('made 2')
+  await crash()
+  expect([await which(), rt.behaviorVersion(pid), makes]).toEqual(['made 3', 1, 3])
+})

@@ -197,3 +197,19 @@ test('a matcher sees the size of mailboxes whose messages wait to be handled', a
   expect(sizes).toEqual([3])
   finish()
 })
+
+test.each([true, false])('a wait that its matcher aborts at the first look ends and takes nothing: %s', async (matches) => {
+  const rt = open()
+  const { pid, mailbox, finish } = await holder(rt)
+  rt.sendMany(pid, ['a', 'b'])
+  for (const seconds of [undefined, 5, 0]) {
+    const given = new AbortController()
+    const matcher = () => {
+      given.abort()
+      return matches
+    }
+    await expect(mailbox.selectiveRecv(matcher, seconds, { signal: given.signal })).rejects.toMatchObject({ name: 'AbortError' })
+  }
+  expect((await mailbox.recvMany(5)).map(String)).toEqual(['a', 'b'])
+  finish()
+})
