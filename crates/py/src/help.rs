@@ -3,8 +3,8 @@
 //! A wake costs a hundred times what a short handler does. But who runs a handler waits for as long as it takes, whatever
 //! time-out was given. So a thread helps only an actor that has answered its last asks quickly ([`QUICK_ASKS`] of them),
 //! stops as soon as an answer is slow, and never while it runs an actor itself: a handler that does not return is to hurt
-//! no second actor. The lane must have had nothing else ready, so that the turn taken is the asked actor's. The handler
-//! runs in an empty context, as it does on the lane's thread.
+//! no second actor. The lane must have had nothing else ready, so that the turn taken is the asked actor's; it is left to its
+//! own thread before the handler runs. The handler runs in an empty context, as it does on the lane's thread.
 //!
 //! A handler that runs on a thread of the user, here or on the user's event loop, stands in the way of the program's own
 //! signal handlers: what those raise ends the actor, and is raised in the program as well ([`as_guest`]).
@@ -56,8 +56,14 @@ impl Helper {
     /// To be called after the ask was sent: runs the handler, where this thread is to.
     pub(crate) fn help(&mut self, py: Python<'_>) -> PyResult<()> {
         let (Some(lane), Some(hush)) = (self.lane.take(), self.hush.take()) else { return Ok(()) };
-        let owed = hush.end();
-        let run = as_guest(py, || in_empty_context(py, || lane.hosted().drain_one()));
+        let mut owed = hush.end();
+        // While the handler runs, the lane is asleep again: whatever becomes ready wakes the lane's own thread.
+        let leave = || {
+            if std::mem::take(&mut owed) {
+                lane.hand_over();
+            }
+        };
+        let run = as_guest(py, || in_empty_context(py, || lane.hosted().drain_one_after(leave)));
         lane.was_helped();
         if owed {
             lane.hand_over();
