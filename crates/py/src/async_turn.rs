@@ -11,6 +11,7 @@ use pyo3::types::PyTuple;
 use crate::behaviour;
 use crate::carried::Carried;
 use crate::eventloop::{Job, LoopLane};
+use crate::guest;
 use crate::interpreter;
 use crate::pull_async::task_reason;
 use crate::shared::Shared;
@@ -92,7 +93,7 @@ fn cancel(slot: &Mutex<TaskSlot>, lane: &Arc<LoopLane>) {
     if let Some(task) = task {
         lane.post(Job::Call(Box::new(move |py| {
             // A task that is done already needs no cancel.
-            drop(interpreter::call_method(task.bind(py), intern!(py, "cancel"), &[]));
+            guest::told(py, interpreter::call_method(task.bind(py), intern!(py, "cancel"), &[]));
         })));
     }
 }

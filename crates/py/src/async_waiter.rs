@@ -11,6 +11,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::eventloop::{Job, LoopLane};
+use crate::guest;
 use crate::inbox::Inbox;
 use crate::interpreter;
 use crate::shared::Shared;
@@ -95,7 +96,7 @@ impl AsyncWaiter {
         {
             // Of a closed loop nobody waits.
             let none = py.None().into_bound(py);
-            drop(interpreter::call_method(future.bind(py), intern!(py, "set_result"), &[&none]));
+            guest::told(py, interpreter::call_method(future.bind(py), intern!(py, "set_result"), &[&none]));
         }
     }
 }

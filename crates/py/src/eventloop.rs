@@ -19,6 +19,7 @@ use crate::asks::Awaited;
 use crate::async_waiter::AsyncWaiter;
 use crate::carried;
 use crate::errors::{OrRaise, raise};
+use crate::guest;
 use crate::help;
 use crate::interpreter;
 use crate::lane::{SLICE, STACK};
@@ -202,11 +203,12 @@ impl LoopLane {
     }
 
     /// Whether the loop is this thread's: it runs here, or ran here last and rests.
-    pub(crate) fn is_blocked_here(&self, py: Python<'_>) -> bool {
-        self.runs_here(py)
-            || interpreter::call_method(self.event_loop(py), intern!(py, "is_running"), &[])
-                .and_then(|runs| interpreter::is_true(&runs))
-                .is_ok_and(|runs| !runs)
+    pub(crate) fn is_blocked_here(&self, py: Python<'_>) -> PyResult<bool> {
+        if self.runs_here(py) {
+            return Ok(true);
+        }
+        let runs = interpreter::call_method(self.event_loop(py), intern!(py, "is_running"), &[])?;
+        Ok(!interpreter::is_true(&runs)?)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -259,11 +261,15 @@ impl LoopLane {
         if self.with_loop_here(|py| self.drain_soon(py)).is_some() {
             return;
         }
-        if let Some(waker) = self.waker.get() {
-            waker.signal();
-        }
+        self.signal();
         if let Some(helper) = &*self.helper.lock() {
             helper.unpark();
+        }
+    }
+
+    fn signal(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.signal();
         }
     }
 
@@ -274,16 +280,18 @@ impl LoopLane {
         let Some(soon) = self.soon.get() else { return };
         let called =
             carried::within(py, &self.context, || interpreter::call(self.call_soon.bind(py), soon.bind(py)));
-        if !matches!(called, Ok(Ok(_))) {
-            // The loop is closed; its reader's end moves the actors.
+        if guest::told(py, called.flatten()).is_none() {
+            // Either the loop is closed, and its reader's end moves the actors; or a signal handler raised before the loop took
+            // the call, and what runs no Python wakes it.
             self.soon_scheduled.store(false, Ordering::Release);
+            self.signal();
         }
     }
 
     fn drain(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
         self.thread.store(interpreter::thread_ident(), Ordering::Relaxed);
         let outermost = !self.draining.swap(true, Ordering::Relaxed);
-        let drained = help::as_guest(py, || self.drain_for(py, Instant::now() + SLICE));
+        let drained = guest::as_guest(py, || self.drain_for(py, Instant::now() + SLICE));
         if outermost {
             self.draining.store(false, Ordering::Relaxed);
         }
@@ -339,7 +347,7 @@ impl LoopLane {
             // wake nobody.
             return Ok(!hosted.try_sleep());
         }
-        let run = help::as_guest(py, || help::in_empty_context(py, || hosted.drain(deadline)));
+        let run = guest::as_guest(py, || help::in_empty_context(py, || hosted.drain(deadline)));
         let is_empty = matches!(run, Ok(Ok(Drained::Empty)));
         if !is_empty || !hosted.try_sleep() {
             self.drain_soon(py);
@@ -362,7 +370,7 @@ impl LoopLane {
                     // A loop that is closed already has dropped it.
                     let remove = intern!(py, "remove_reader");
                     let Ok(raw) = raw.into_pyobject(py);
-                    drop(interpreter::call_method(lane.event_loop(py), remove, &[raw.as_any()]));
+                    guest::told(py, interpreter::call_method(lane.event_loop(py), remove, &[raw.as_any()]));
                 })));
             }
             Some(waker) => waker.signal(),
@@ -412,7 +420,7 @@ fn resolve(py: Python<'_>, awaited: &Awaited, outcome: Result<Payload, Error>) {
         }
     };
     // A future that is done already, or whose loop was closed meanwhile, has nobody to tell.
-    drop(set);
+    guest::told(py, set);
 }
 
 /// What the loop calls when the file descriptor is readable; dropped when the loop is closed.

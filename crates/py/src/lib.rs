@@ -17,6 +17,7 @@ mod errors;
 mod eventloop;
 mod fast;
 mod functions;
+mod guest;
 mod help;
 mod inbox;
 mod inspect;
