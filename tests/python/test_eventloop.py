@@ -142,6 +142,34 @@ def test_supervised_pull_actor_of_a_closed_loop_ends(
     eventually(lambda: rt.child_pids(supervisor) == [], "the supervisor to forget it")
 
 
+@pytest.mark.parametrize("ends", ["as asyncio.run ends it", "closed alone"])
+def test_push_actor_whose_task_was_on_a_closed_loop_ends(rt: iris.Runtime, ends: str) -> None:
+    async def handler(message: bytes) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def spawn() -> None:
+        pids.append(rt.spawn(handler))
+        asker.start()
+        await settled(lambda: rt.actor_info(pids[0])["state"] == "suspended", "the handler to wait")
+
+    def ask() -> None:
+        with pytest.raises(iris.AskFailedError):
+            rt.ask_blocking(pids[0], b"", timeout=None)
+        failed.set()
+
+    pids: list[int] = []
+    failed = threading.Event()
+    asker = threading.Thread(target=ask, daemon=True)
+    if ends == "as asyncio.run ends it":
+        asyncio.run(spawn())
+    else:
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(spawn())
+        loop.close()
+    assert rt.join(pids[0], DEADLINE)
+    assert failed.wait(DEADLINE), "the ask to fail"
+
+
 def test_two_loops_at_once(rt: iris.Runtime) -> None:
     async def main() -> bytes:
         pid = rt.spawn(ident)

@@ -39,6 +39,12 @@ pub(crate) enum Job {
     Call(Box<dyn FnOnce(Python<'_>) + Send>),
 }
 
+/// What is under way on a loop, and ends with it: a loop that is closed calls nobody back.
+pub(crate) trait UnderWay: Send + Sync {
+    /// The loop is closed.
+    fn abandon(&self, shared: &Shared);
+}
+
 /// One runtime's lane on one event loop.
 pub(crate) struct LoopLane {
     shared: Weak<Shared>,
@@ -61,8 +67,8 @@ pub(crate) struct LoopLane {
     has_jobs: AtomicBool,
     /// The loop's thread while it is blocked in a call of the binding.
     helper: Mutex<Option<Arc<Parker>>>,
-    /// Of the pull actors whose tasks are on the loop, and of some that have ended.
-    waiters: Mutex<Vec<Weak<AsyncWaiter>>>,
+    /// The tasks of actors that are on the loop, and some that have ended.
+    under_way: Mutex<Vec<Weak<dyn UnderWay>>>,
     closed: AtomicBool,
 }
 
@@ -99,7 +105,7 @@ impl LoopLane {
             jobs: Mutex::default(),
             has_jobs: AtomicBool::new(false),
             helper: Mutex::default(),
-            waiters: Mutex::default(),
+            under_way: Mutex::default(),
             closed: AtomicBool::new(false),
         });
         lane.soon.get_or_init(|| {
@@ -215,16 +221,17 @@ impl LoopLane {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// A pull actor's task is to run on the loop.
-    pub(crate) fn add_waiter(&self, waiter: &Arc<AsyncWaiter>) {
-        let mut waiters = self.waiters.lock();
-        // Forgets those that have ended whenever the list would grow: a few steps for each actor, on the whole.
-        if waiters.len() == waiters.capacity() {
-            waiters.retain(|waiter| waiter.strong_count() > 0);
-            let room = waiters.len() + 1;
-            waiters.reserve(room);
+    /// A task of an actor is to run on the loop.
+    pub(crate) fn add(&self, task: Weak<dyn UnderWay>) {
+        let mut tasks = self.under_way.lock();
+        // Forgets those that have ended whenever the list would grow: a few steps for each task, on the whole.
+        if tasks.len() == tasks.capacity() {
+            tasks.retain(|task| task.strong_count() > 0);
+            let room = tasks.len() + 1;
+            tasks.shrink_to(2 * room);
+            tasks.reserve(room);
         }
-        waiters.push(Arc::downgrade(waiter));
+        tasks.push(task);
     }
 
     /// Has the loop's thread do something, soon.
@@ -378,12 +385,13 @@ impl LoopLane {
         }
     }
 
-    /// The loop is closed: its push actors go on elsewhere, its pull actors end.
+    /// The loop is closed: its push actors go on elsewhere, but for those whose task was on it, which end.
     fn end(self: &Arc<Self>) {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
-        self.jobs.lock().clear();
+        // What ends with them may be code of users, which runs without the lock.
+        drop(std::mem::take(&mut *self.jobs.lock()));
         if let Some(waker) = self.waker.get() {
             waker.signal();
         }
@@ -392,9 +400,9 @@ impl LoopLane {
         if shared.is_forked() || interpreter::is_exiting() {
             return;
         }
-        let waiters = std::mem::take(&mut *self.waiters.lock());
-        for waiter in waiters.iter().filter_map(Weak::upgrade) {
-            waiter.abandon(&shared);
+        let tasks = std::mem::take(&mut *self.under_way.lock());
+        for task in tasks.iter().filter_map(Weak::upgrade) {
+            task.abandon(&shared);
         }
         if shared.is_closed() {
             return;
