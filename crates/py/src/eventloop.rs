@@ -5,7 +5,7 @@
 //! pull actors), runs ready actors for a slice, and comes back by `call_soon` while there is more. The loop owns the only
 //! reference to the reader's callback: when the loop is closed it drops it, and that is how the lane learns of it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
@@ -17,6 +17,7 @@ use pyo3::prelude::*;
 
 use crate::asks::Awaited;
 use crate::async_waiter::AsyncWaiter;
+use crate::callbacks::{Reader, Soon};
 use crate::carried;
 use crate::errors::{OrRaise, raise};
 use crate::guest;
@@ -69,6 +70,10 @@ pub(crate) struct LoopLane {
     helper: Mutex<Option<Arc<Parker>>>,
     /// The tasks of actors that are on the loop, and some that have ended.
     under_way: Mutex<Vec<Weak<dyn UnderWay>>>,
+    /// Asks whose futures are the loop's, and whose answers are to come through it.
+    asks: AtomicUsize,
+    /// The runtime is closed, and the loop is left once it has no asks.
+    leaving: AtomicBool,
     closed: AtomicBool,
 }
 
@@ -106,10 +111,12 @@ impl LoopLane {
             has_jobs: AtomicBool::new(false),
             helper: Mutex::default(),
             under_way: Mutex::default(),
+            asks: AtomicUsize::new(0),
+            leaving: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         });
         lane.soon.get_or_init(|| {
-            Py::new(py, Soon { lane: Arc::downgrade(&lane) }).expect("a small object can be made")
+            Py::new(py, Soon::new(Arc::downgrade(&lane))).expect("a small object can be made")
         });
         lane.start_waker(py)?;
         Ok(lane)
@@ -121,7 +128,7 @@ impl LoopLane {
         {
             let fd = crate::wakefd::WakeFd::new()?;
             let raw = fd.raw();
-            let reader = Bound::new(py, Reader { lane: Arc::clone(self), disarmed: AtomicBool::new(false) })?;
+            let reader = Bound::new(py, Reader::new(Arc::clone(self)))?;
             let number = raw.into_pyobject(py)?.into_any();
             let arguments = [&number, reader.as_any()];
             let add = || interpreter::call_method(self.event_loop(py), intern!(py, "add_reader"), &arguments);
@@ -159,7 +166,7 @@ impl LoopLane {
             if interpreter::call_method(lane.event_loop(py), call, &[soon.bind(py)]).is_err() {
                 return lane.end();
             }
-            if lane.shared.upgrade().is_none_or(|shared| shared.is_closed()) {
+            if lane.leaving.load(Ordering::SeqCst) && lane.asks.load(Ordering::SeqCst) == 0 {
                 return;
             }
         }
@@ -250,17 +257,26 @@ impl LoopLane {
     }
 
     /// Resolves an ask's future: at once on the loop's thread, else through the loop.
-    pub(crate) fn answer(self: &Arc<Self>, awaited: Awaited, outcome: Result<Payload, Error>) {
-        let mut job = Some((awaited, outcome));
-        let answered = self.with_loop_here(|py| {
-            if let Some((awaited, outcome)) = job.take() {
+    pub(crate) fn answer(awaited: Awaited, outcome: Result<Payload, Error>) {
+        let mut outcome = Some(outcome);
+        awaited.lane.with_loop_here(|py| {
+            if let Some(outcome) = outcome.take() {
                 resolve(py, &awaited, outcome);
             }
         });
-        if answered.is_none()
-            && let Some((awaited, outcome)) = job
-        {
-            self.post(Job::Answer(awaited, outcome));
+        if let Some(outcome) = outcome {
+            let lane = Arc::clone(&awaited.lane);
+            lane.post(Job::Answer(awaited, outcome));
+        }
+    }
+
+    pub(crate) fn begin_ask(&self) {
+        self.asks.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn end_ask(self: &Arc<Self>) {
+        if self.asks.fetch_sub(1, Ordering::SeqCst) == 1 && self.leaving.load(Ordering::SeqCst) {
+            self.part();
         }
     }
 
@@ -293,6 +309,20 @@ impl LoopLane {
             self.soon_scheduled.store(false, Ordering::Release);
             self.signal();
         }
+    }
+
+    /// The file descriptor is readable.
+    pub(crate) fn read(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        if let Some(waker) = self.waker.get() {
+            waker.clear();
+        }
+        self.drain(py)
+    }
+
+    /// The call came that was scheduled.
+    pub(crate) fn come(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        self.soon_scheduled.store(false, Ordering::Release);
+        self.drain(py)
     }
 
     fn drain(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
@@ -367,8 +397,16 @@ impl LoopLane {
         *self.helper.lock() = parker;
     }
 
-    /// The runtime is closed: the loop need not watch for its news any more, once it has done what is posted.
+    /// The runtime is closed: the loop need not watch for its news any more, once it has done what is posted and what it asked
+    /// is answered.
     pub(crate) fn leave(self: &Arc<Self>) {
+        self.leaving.store(true, Ordering::SeqCst);
+        if self.asks.load(Ordering::SeqCst) == 0 {
+            self.part();
+        }
+    }
+
+    fn part(self: &Arc<Self>) {
         match self.waker.get() {
             #[cfg(unix)]
             Some(Waker::Fd(fd)) => {
@@ -386,7 +424,7 @@ impl LoopLane {
     }
 
     /// The loop is closed: its push actors go on elsewhere, but for those whose task was on it, which end.
-    fn end(self: &Arc<Self>) {
+    pub(crate) fn end(self: &Arc<Self>) {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -429,57 +467,4 @@ fn resolve(py: Python<'_>, awaited: &Awaited, outcome: Result<Payload, Error>) {
     };
     // A future that is done already, or whose loop was closed meanwhile, has nobody to tell.
     guest::told(py, set);
-}
-
-/// What the loop calls when the file descriptor is readable; dropped when the loop is closed.
-#[pyclass(frozen, module = "iris._iris")]
-struct Reader {
-    lane: Arc<LoopLane>,
-    disarmed: AtomicBool,
-}
-
-impl Reader {
-    /// The loop does not take it: its end says nothing.
-    fn disarm(&self) {
-        self.disarmed.store(true, Ordering::Relaxed);
-    }
-}
-
-#[pymethods]
-impl Reader {
-    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        if let Some(waker) = self.lane.waker.get() {
-            waker.clear();
-        }
-        self.lane.drain(py)
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        if !*self.disarmed.get_mut() {
-            self.lane.end();
-        }
-    }
-}
-
-/// What the loop calls soon, when its own thread woke the lane.
-#[pyclass(frozen, module = "iris._iris")]
-struct Soon {
-    lane: Weak<LoopLane>,
-}
-
-#[pymethods]
-impl Soon {
-    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(lane) = self.lane.upgrade() else { return Ok(()) };
-        lane.soon_scheduled.store(false, Ordering::Release);
-        lane.drain(py)
-    }
-}
-
-/// Makes the classes that users never name; see `prepare` in lib.rs.
-pub(crate) fn prepare(py: Python<'_>) {
-    py.get_type::<Reader>();
-    py.get_type::<Soon>();
 }

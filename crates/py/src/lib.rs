@@ -11,6 +11,7 @@ mod async_turn;
 mod async_waiter;
 mod behaviour;
 mod buffers;
+mod callbacks;
 mod carried;
 mod crash;
 mod errors;
@@ -83,7 +84,7 @@ fn prepare(py: Python<'_>) -> PyResult<()> {
     errors::find_classes(py);
     asks::prepare(py);
     buffers::prepare(py);
-    eventloop::prepare(py);
+    callbacks::prepare(py);
     async_turn::prepare(py);
     pull_async::prepare(py);
     interpreter::Turnstile::install(py)
