@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 
-def texts(error: BaseException) -> tuple[str, str]:
-    """Give the exception's message and traceback, as far as its own code lets them be made."""
+def message(error: BaseException) -> str:
+    """Give the exception's message."""
+    return str(error).encode(errors="backslashreplace").decode()
+
+
+def trace(error: BaseException) -> str:
+    """Give the exception's traceback."""
     import traceback
 
-    try:
-        message = str(error).encode(errors="backslashreplace").decode()
-    except BaseException:
-        message = ""
-    try:
-        trace = "".join(traceback.format_exception(error)).encode(errors="backslashreplace").decode()
-    except BaseException:
-        trace = ""
-    return message, trace
+    return "".join(traceback.format_exception(error)).encode(errors="backslashreplace").decode()
 
 
 def is_from_signal(error: BaseException) -> bool:

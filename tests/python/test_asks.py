@@ -237,6 +237,39 @@ def test_quick_handlers_are_run_by_the_thread_that_asks(rt: iris.Runtime) -> Non
         rt.ask_blocking(pid, b"interrupt")
 
 
+@pytest.mark.parametrize("way", ["asks", "waits"])
+def test_a_handler_that_the_asking_thread_runs_holds_up_nobody(rt: iris.Runtime, way: str) -> None:
+    me, helped, never = threading.get_ident(), [False], rt.spawn_observed_handler()
+    handled = threading.Event()
+
+    def note(message: bytes) -> bytes:
+        handled.set()
+        return message.upper()
+
+    other = rt.spawn(note)
+
+    def handler(message: bytes) -> bytes:
+        helped[0] = threading.get_ident() == me
+        if message == b"deep" and way == "asks":
+            return rt.ask_blocking(other, message, timeout=DEADLINE)
+        if message == b"deep":
+            rt.send(other, b"")
+            assert handled.wait(DEADLINE), "another actor of the runtime's thread waits for this handler"
+        return b"DEEP"
+
+    pid = rt.spawn(handler)
+
+    def asked_deep() -> bool:
+        eventually(lambda: rt.ask_blocking(pid, b"") and helped[0], "the handler to run on this thread")
+        # With nothing to do for so long, nobody watches any more whether the lane moves.
+        assert not rt.join(never, 1.5)
+        handled.clear()
+        assert rt.ask_blocking(pid, b"deep", timeout=DEADLINE) == b"DEEP"
+        return helped[0]
+
+    eventually(asked_deep, "the handler to run on this thread")
+
+
 def test_a_handler_that_turned_slow_is_left_to_its_own_thread(rt: iris.Runtime) -> None:
     go = threading.Event()
 

@@ -6,10 +6,14 @@ import asyncio
 import contextvars
 import logging
 import threading
+from typing import TYPE_CHECKING
 
 import iris
 import pytest
 from conftest import DEADLINE, eventually, settled, tick
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def ident(message: bytes) -> bytes:
@@ -142,6 +146,34 @@ def test_supervised_pull_actor_of_a_closed_loop_ends(
     eventually(lambda: rt.child_pids(supervisor) == [], "the supervisor to forget it")
 
 
+@pytest.mark.parametrize("ends", ["as asyncio.run ends it", "closed alone"])
+def test_push_actor_whose_task_was_on_a_closed_loop_ends(rt: iris.Runtime, ends: str) -> None:
+    async def handler(message: bytes) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def spawn() -> None:
+        pids.append(rt.spawn(handler))
+        asker.start()
+        await settled(lambda: rt.actor_info(pids[0])["state"] == "suspended", "the handler to wait")
+
+    def ask() -> None:
+        with pytest.raises(iris.AskFailedError):
+            rt.ask_blocking(pids[0], b"", timeout=None)
+        failed.set()
+
+    pids: list[int] = []
+    failed = threading.Event()
+    asker = threading.Thread(target=ask, daemon=True)
+    if ends == "as asyncio.run ends it":
+        asyncio.run(spawn())
+    else:
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(spawn())
+        loop.close()
+    assert rt.join(pids[0], DEADLINE)
+    assert failed.wait(DEADLINE), "the ask to fail"
+
+
 def test_two_loops_at_once(rt: iris.Runtime) -> None:
     async def main() -> bytes:
         pid = rt.spawn(ident)
@@ -209,6 +241,36 @@ def test_a_closed_runtime_leaves_the_loop() -> None:
         await settled(lambda: len(selector.get_map()) == before, "the loop to watch as little as before")
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.SelectorEventLoop, BlindLoop])
+def test_answers_after_a_runtime_is_closed_reach_the_loop(
+    loop_factory: Callable[[], asyncio.SelectorEventLoop],
+) -> None:
+    entered, go = threading.Event(), threading.Event()
+
+    def handler(message: bytes) -> bytes:
+        entered.set()
+        assert go.wait(DEADLINE)
+        return b"late"
+
+    async def main() -> None:
+        watched = asyncio.get_running_loop()._selector.get_map()  # type: ignore[attr-defined]
+        before = len(watched)
+        rt = iris.Runtime()
+        pid = await asyncio.to_thread(rt.spawn, handler)
+        asked = [rt.ask(pid, b"", timeout=None) for _ in range(2)]
+        await settled(entered.is_set, "the handler to run")
+        await rt.aclose()
+        go.set()
+        await asyncio.wait(asked, timeout=DEADLINE)
+        # The first was answered or failed, as the runtime's end and the handler's met; the second was never handled.
+        assert asked[0].done()
+        assert isinstance(asked[1].exception(), iris.AskFailedError)
+        await settled(lambda: len(watched) == before, "the loop to watch as little as before")
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
 
 
 def test_closing_on_the_loops_own_thread_is_quick() -> None:

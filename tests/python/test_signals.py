@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import iris
 import pytest
@@ -14,6 +14,9 @@ from conftest import DEADLINE, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+logger = logging.getLogger("iris")
 
 
 class Alarm(Exception):
@@ -34,11 +37,31 @@ class Alarms:
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    logging.getLogger("iris").disabled = True
+    logger.disabled = True
+    logger.propagate = False
+    logger.addHandler(logs := Logs())
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
-    logging.getLogger("iris").disabled = False
+    logger.removeHandler(logs)
+    logger.propagate = True
+    logger.disabled = False
+
+
+class Texts(Exception):
+    """An exception whose text is interrupted while it is made."""
+
+    def __str__(self) -> str:
+        signal.raise_signal(signal.SIGTERM)
+        return "never"
+
+
+class Logs(logging.Handler):
+    """A log that is interrupted while it is written."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write nothing."""
+        signal.raise_signal(signal.SIGTERM)
 
 
 def handler(message: bytes) -> bytes:
@@ -49,6 +72,11 @@ def handler(message: bytes) -> bytes:
         raise KeyboardInterrupt
     if message == b"exit":
         sys.exit(7)
+    if message == b"text":
+        raise Texts
+    if message == b"log":
+        logger.disabled = False
+        raise ValueError
     return repr(sys.exc_info()[1]).encode()
 
 
@@ -112,6 +140,60 @@ def test_what_a_handler_raises_by_itself_ends_its_actor_alone(rt: iris.Runtime, 
         with pytest.raises(iris.AskFailedError):
             way(rt, message)
     run_by_its_loop(rt, message)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("message", [b"text", b"log"])
+def test_a_signal_while_a_crash_is_told_reaches_the_program(
+    rt: iris.Runtime, way: Callable[[iris.Runtime, bytes], None], message: bytes
+) -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with pytest.raises(KeyboardInterrupt):
+        way(rt, message)
+
+
+class Interrupted(asyncio.SelectorEventLoop):
+    """A loop that a signal interrupts before it takes a call of the runtime."""
+
+    armed = False
+
+    def call_soon(self, callback: Callable[..., object], *arguments: Any, **options: Any) -> asyncio.Handle:
+        """Schedule a call, unless a signal comes first."""
+        if self.armed and type(callback).__module__ == "iris._iris":
+            self.armed = False
+            signal.raise_signal(signal.SIGTERM)
+        return super().call_soon(callback, *arguments, **options)
+
+
+@pytest.mark.parametrize("how", [Alarms(), signal.default_int_handler])
+@pytest.mark.parametrize("deed", ["sends", "asks"])
+def test_a_signal_while_the_loop_is_woken_reaches_the_program_and_loses_no_wake(
+    rt: iris.Runtime, deed: str, how: Callable[..., None]
+) -> None:
+    signal.signal(signal.SIGTERM, how)
+    loop = Interrupted()
+
+    async def main() -> None:
+        seen: list[bytes] = []
+        pid = rt.spawn(seen.append)
+
+        def use() -> None:
+            # The exception comes up where the interpreter looks for signals, at the latest at a loop's next round.
+            for _ in range(100):
+                if deed == "asks":
+                    rt.ask(pid, b"first", timeout=None)
+                else:
+                    rt.send(pid, b"first")
+
+        loop.armed = True
+        with pytest.raises((Alarm, KeyboardInterrupt)):
+            use()
+        assert not loop.armed
+        await settled(lambda: b"first" in seen, "the message to be handled")
+        assert await rt.ask(rt.spawn(bytes.upper), b"a", timeout=DEADLINE) == b"A"
+
+    loop.run_until_complete(main())
+    loop.close()
 
 
 def test_ctrl_c_in_a_handler_that_the_asking_thread_runs(rt: iris.Runtime) -> None:

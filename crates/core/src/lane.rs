@@ -107,8 +107,15 @@ impl HostedLane {
 
     /// Runs one turn of the oldest ready actor, if there is one.
     pub fn drain_one(&self) -> bool {
+        self.drain_one_after(|| ())
+    }
+
+    /// The same, where `taken` is called before the turn, once the actor stands in no queue any more: who runs a single
+    /// turn can leave the lane to others there, since the turn may take for ever.
+    pub fn drain_one_after(&self, taken: impl FnOnce()) -> bool {
         let Some(shared) = self.shared.upgrade() else { return false };
         let Some(cell) = self.ready.pop() else { return false };
+        taken();
         self.turns.fetch_add(1, Ordering::Relaxed);
         stepper::run(
             &shared,

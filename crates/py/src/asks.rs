@@ -109,12 +109,11 @@ pub(crate) fn ask<'py>(
     let future = new_future(py, &lane)?;
     let hold = Py::new(py, AskHold { handle: OnceLock::new(), future: Mutex::new(Held::Unawaited) })?;
     future.setattr(intern!(py, "hold"), &hold)?;
-    let awaited = Awaited { future: PyWeakrefReference::new(&future)?.unbind(), hold: hold.clone_ref(py) };
-    let that = Arc::clone(&lane);
+    let awaited = Awaited::new(&future, &hold, lane)?;
     match pid {
-        None => lane.answer(awaited, Err(nobody())),
+        None => LoopLane::answer(awaited, Err(nobody())),
         Some(pid) => {
-            let completion = Box::new(move |outcome| that.answer(awaited, outcome));
+            let completion = Box::new(move |outcome| LoopLane::answer(awaited, outcome));
             let handle = core.ask_with(pid, payload, options, completion);
             hold.get().handle.get_or_init(|| handle);
         }
@@ -227,9 +226,16 @@ impl AskHold {
 pub(crate) struct Awaited {
     future: Py<PyWeakrefReference>,
     hold: Py<AskHold>,
+    pub(crate) lane: Arc<LoopLane>,
 }
 
 impl Awaited {
+    fn new(future: &Bound<'_, PyAny>, hold: &Py<AskHold>, lane: Arc<LoopLane>) -> PyResult<Self> {
+        let weak = PyWeakrefReference::new(future)?.unbind();
+        lane.begin_ask();
+        Ok(Self { future: weak, hold: hold.clone_ref(future.py()), lane })
+    }
+
     /// The future, unless it is gone.
     pub(crate) fn future<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         self.future.bind(py).upgrade()
@@ -239,6 +245,7 @@ impl Awaited {
 impl Drop for Awaited {
     fn drop(&mut self) {
         self.hold.get().change(Held::Over);
+        self.lane.end_ask();
     }
 }
 

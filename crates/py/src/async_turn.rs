@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use iris_core::sync::Mutex;
-use iris_core::{Context, ExitReason, Flow, Reply, Suspension};
+use iris_core::{Context, ExitReason, Flow, Pid, Reply, Suspension};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::behaviour;
 use crate::carried::Carried;
-use crate::eventloop::{Job, LoopLane};
+use crate::crash;
+use crate::eventloop::{Job, LoopLane, UnderWay};
+use crate::guest;
 use crate::interpreter;
 use crate::pull_async::task_reason;
 use crate::shared::Shared;
@@ -38,8 +40,10 @@ pub(crate) fn start(
     let slot = Arc::new(Mutex::new(TaskSlot::default()));
     let (task, on) = (Arc::clone(&slot), Arc::clone(&lane));
     let suspension = context.suspend(Box::new(move || cancel(&task, &on)));
-    let end = TurnEnd { suspension: Mutex::new(Some(suspension)), reply: Mutex::new(reply) };
-    let end = Py::new(py, end)?;
+    let turn = Arc::new(Turn { suspension: Mutex::new(Some(suspension)), reply: Mutex::new(reply) });
+    let known = Arc::downgrade(&turn);
+    lane.add(known);
+    let end = Py::new(py, TurnEnd { turn })?;
     if lane.runs_here(py) {
         return make_task(&lane, coroutine, carried, end.bind(py), &slot);
     }
@@ -47,7 +51,7 @@ pub(crate) fn start(
     let that = Arc::clone(&lane);
     lane.post(Job::Call(Box::new(move |py| {
         if let Err(error) = make_task(&that, coroutine.bind(py), carried, end.bind(py), &slot) {
-            end.get().fail(py, &error);
+            end.get().turn.fail(py, &error);
         }
     })));
     Ok(())
@@ -92,46 +96,62 @@ fn cancel(slot: &Mutex<TaskSlot>, lane: &Arc<LoopLane>) {
     if let Some(task) = task {
         lane.post(Job::Call(Box::new(move |py| {
             // A task that is done already needs no cancel.
-            drop(interpreter::call_method(task.bind(py), intern!(py, "cancel"), &[]));
+            guest::told(py, interpreter::call_method(task.bind(py), intern!(py, "cancel"), &[]));
         })));
     }
+}
+
+/// The message under way: the actor that waits for its task, and the asker who waits for the answer.
+struct Turn {
+    suspension: Mutex<Option<Suspension>>,
+    reply: Mutex<Option<Reply>>,
+}
+
+impl Turn {
+    /// Ends the turn once; nothing where it is over.
+    fn end(&self, outcome: impl FnOnce(Pid, Option<Reply>) -> Flow) {
+        let Some(suspension) = self.suspension.lock().take() else { return };
+        let reply = self.reply.lock().take();
+        let flow = outcome(suspension.pid(), reply);
+        suspension.resume(flow);
+    }
+
+    fn fail(&self, py: Python<'_>, error: &PyErr) {
+        self.end(|pid, reply| stop(crash::reason(py, pid, error), reply));
+    }
+}
+
+impl UnderWay for Turn {
+    /// Ends the actor as the cancelling of its task does.
+    fn abandon(&self, _: &Shared) {
+        self.end(|_, reply| stop(ExitReason::Killed, reply));
+    }
+}
+
+fn stop(reason: ExitReason, reply: Option<Reply>) -> Flow {
+    behaviour::fail(reply, &reason);
+    Flow::Stop(reason)
 }
 
 /// What the loop calls when the task is done.
 #[pyclass(frozen, module = "iris._iris")]
 struct TurnEnd {
-    suspension: Mutex<Option<Suspension>>,
-    reply: Mutex<Option<Reply>>,
+    turn: Arc<Turn>,
 }
 
 #[pymethods]
 impl TurnEnd {
     fn __call__(&self, task: &Bound<'_, PyAny>) {
         let py = task.py();
-        let Some(suspension) = self.suspension.lock().take() else { return };
-        let reply = self.reply.lock().take();
-        let flow = match task_reason(task, suspension.pid()) {
+        self.turn.end(|pid, reply| match task_reason(task, pid) {
             ExitReason::Normal => {
                 if let Ok(result) = interpreter::call_method(task, intern!(py, "result"), &[]) {
                     behaviour::answer(&result, reply);
                 }
                 Flow::Continue
             }
-            reason => {
-                behaviour::fail(reply, &reason);
-                Flow::Stop(reason)
-            }
-        };
-        suspension.resume(flow);
-    }
-}
-
-impl TurnEnd {
-    fn fail(&self, py: Python<'_>, error: &PyErr) {
-        let Some(suspension) = self.suspension.lock().take() else { return };
-        let reason = crate::crash::reason(py, suspension.pid(), error);
-        behaviour::fail(self.reply.lock().take(), &reason);
-        suspension.resume(Flow::Stop(reason));
+            reason => stop(reason, reply),
+        });
     }
 }
 

@@ -1,7 +1,7 @@
 //! Async waiter: the future on which a task of an event loop waits for its actor, and who resolves it.
 //!
 //! The future, the task and the mailbox hold each other. A loop that is closed calls nobody back, so it is the lane that
-//! ends the actors whose tasks were on it: [`AsyncWaiter::abandon`].
+//! ends the actors whose tasks were on it: [`UnderWay::abandon`].
 
 use std::sync::{Arc, Weak};
 
@@ -10,7 +10,8 @@ use iris_core::{ExitReason, PullMailbox, Waiter};
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use crate::eventloop::{Job, LoopLane};
+use crate::eventloop::{Job, LoopLane, UnderWay};
+use crate::guest;
 use crate::inbox::Inbox;
 use crate::interpreter;
 use crate::shared::Shared;
@@ -92,17 +93,6 @@ impl AsyncWaiter {
         self.undecided.lock().take()
     }
 
-    /// The loop is closed: ends the actor, whose task never goes on.
-    pub(crate) fn abandon(&self, shared: &Shared) {
-        self.give_up();
-        self.let_go();
-        let inbox = self.inbox.lock().upgrade();
-        let taken = inbox.and_then(|inbox| inbox.borrow().ok()?.take());
-        for mailbox in [taken, self.decided()].into_iter().flatten() {
-            stop(shared, mailbox);
-        }
-    }
-
     /// Resolves the future, on the loop's thread.
     pub(crate) fn resolve(&self, py: Python<'_>) {
         let future = self.future.lock().take();
@@ -111,7 +101,20 @@ impl AsyncWaiter {
         {
             // Of a closed loop nobody waits.
             let none = py.None().into_bound(py);
-            drop(interpreter::call_method(future.bind(py), intern!(py, "set_result"), &[&none]));
+            guest::told(py, interpreter::call_method(future.bind(py), intern!(py, "set_result"), &[&none]));
+        }
+    }
+}
+
+impl UnderWay for AsyncWaiter {
+    /// Ends the actor, whose task never goes on.
+    fn abandon(&self, shared: &Shared) {
+        self.give_up();
+        self.let_go();
+        let inbox = self.inbox.lock().upgrade();
+        let taken = inbox.and_then(|inbox| inbox.borrow().ok()?.take());
+        for mailbox in [taken, self.decided()].into_iter().flatten() {
+            stop(shared, mailbox);
         }
     }
 }

@@ -3,14 +3,15 @@
 use iris_core::{ExitReason, Failure, Pid};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
-use crate::{errors, help, interpreter};
+use crate::{errors, guest, interpreter};
 
 /// The exit reason of an actor whose code raised, after it was logged.
 #[cold]
 pub(crate) fn reason(py: Python<'_>, pid: Pid, error: &PyErr) -> ExitReason {
     let failure = failure(py, error);
-    help::note(py, error);
+    guest::note(py, error);
     report(py, pid, error);
     ExitReason::crash(failure)
 }
@@ -20,14 +21,15 @@ pub(crate) fn failure(py: Python<'_>, error: &PyErr) -> Failure {
     // Below 3.12 the interpreter hands the traceback out beside the exception; into_value joins the two.
     drop(error.clone_ref(py).into_value(py));
     let kind = error.get_type(py).qualname().map_or_else(|_| "Exception".to_owned(), |name| name.to_string());
-    let (message, traceback) = texts(py, error).unwrap_or_default();
+    let made = |name| guest::told(py, text(py, name, error)).unwrap_or_default();
+    let (message, traceback) = (made(intern!(py, "message")), made(intern!(py, "trace")));
     Failure { kind, message, traceback }
 }
 
-/// The exception's message and traceback.
-fn texts(py: Python<'_>, error: &PyErr) -> PyResult<(String, String)> {
-    let texts = py.import(intern!(py, "iris._crash"))?.getattr(intern!(py, "texts"))?;
-    interpreter::call(&texts, error.value(py))?.extract()
+/// A text of the exception, as far as its own code lets it be made.
+fn text(py: Python<'_>, name: &Bound<'_, PyString>, error: &PyErr) -> PyResult<String> {
+    let text = py.import(intern!(py, "iris._crash"))?.getattr(name)?;
+    interpreter::call(&text, error.value(py))?.extract()
 }
 
 /// Tells the `iris` logger. A logger that fails cannot be told so; the actor's end tells supervisors anyway. That a call
@@ -36,13 +38,13 @@ fn report(py: Python<'_>, pid: Pid, error: &PyErr) {
     if interpreter::is_exiting() || interpreter::is_ending() && errors::is_ours(py, error) {
         return;
     }
-    drop(log(py, Some(pid), error));
+    guest::told(py, log(py, Some(pid), error));
 }
 
 /// Tells the `iris` logger of a factory that failed.
 pub(crate) fn report_factory(py: Python<'_>, error: &PyErr) {
     if !interpreter::is_exiting() {
-        drop(log(py, None, error));
+        guest::told(py, log(py, None, error));
     }
 }
 

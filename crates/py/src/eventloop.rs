@@ -5,7 +5,7 @@
 //! pull actors), runs ready actors for a slice, and comes back by `call_soon` while there is more. The loop owns the only
 //! reference to the reader's callback: when the loop is closed it drops it, and that is how the lane learns of it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
@@ -17,8 +17,10 @@ use pyo3::prelude::*;
 
 use crate::asks::Awaited;
 use crate::async_waiter::AsyncWaiter;
+use crate::callbacks::{Reader, Soon};
 use crate::carried;
 use crate::errors::{OrRaise, raise};
+use crate::guest;
 use crate::help;
 use crate::interpreter;
 use crate::lane::{SLICE, STACK};
@@ -36,6 +38,12 @@ pub(crate) enum Job {
     Wake(Arc<AsyncWaiter>),
     /// Anything rare.
     Call(Box<dyn FnOnce(Python<'_>) + Send>),
+}
+
+/// What is under way on a loop, and ends with it: a loop that is closed calls nobody back.
+pub(crate) trait UnderWay: Send + Sync {
+    /// The loop is closed.
+    fn abandon(&self, shared: &Shared);
 }
 
 /// One runtime's lane on one event loop.
@@ -60,8 +68,12 @@ pub(crate) struct LoopLane {
     has_jobs: AtomicBool,
     /// The loop's thread while it is blocked in a call of the binding.
     helper: Mutex<Option<Arc<Parker>>>,
-    /// Of the pull actors whose tasks are on the loop, and of some that have ended.
-    waiters: Mutex<Vec<Weak<AsyncWaiter>>>,
+    /// The tasks of actors that are on the loop, and some that have ended.
+    under_way: Mutex<Vec<Weak<dyn UnderWay>>>,
+    /// Asks whose futures are the loop's, and whose answers are to come through it.
+    asks: AtomicUsize,
+    /// The runtime is closed, and the loop is left once it has no asks.
+    leaving: AtomicBool,
     closed: AtomicBool,
 }
 
@@ -98,11 +110,13 @@ impl LoopLane {
             jobs: Mutex::default(),
             has_jobs: AtomicBool::new(false),
             helper: Mutex::default(),
-            waiters: Mutex::default(),
+            under_way: Mutex::default(),
+            asks: AtomicUsize::new(0),
+            leaving: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         });
         lane.soon.get_or_init(|| {
-            Py::new(py, Soon { lane: Arc::downgrade(&lane) }).expect("a small object can be made")
+            Py::new(py, Soon::new(Arc::downgrade(&lane))).expect("a small object can be made")
         });
         lane.start_waker(py)?;
         Ok(lane)
@@ -114,7 +128,7 @@ impl LoopLane {
         {
             let fd = crate::wakefd::WakeFd::new()?;
             let raw = fd.raw();
-            let reader = Bound::new(py, Reader { lane: Arc::clone(self), disarmed: AtomicBool::new(false) })?;
+            let reader = Bound::new(py, Reader::new(Arc::clone(self)))?;
             let number = raw.into_pyobject(py)?.into_any();
             let arguments = [&number, reader.as_any()];
             let add = || interpreter::call_method(self.event_loop(py), intern!(py, "add_reader"), &arguments);
@@ -152,7 +166,7 @@ impl LoopLane {
             if interpreter::call_method(lane.event_loop(py), call, &[soon.bind(py)]).is_err() {
                 return lane.end();
             }
-            if lane.shared.upgrade().is_none_or(|shared| shared.is_closed()) {
+            if lane.leaving.load(Ordering::SeqCst) && lane.asks.load(Ordering::SeqCst) == 0 {
                 return;
             }
         }
@@ -202,27 +216,29 @@ impl LoopLane {
     }
 
     /// Whether the loop is this thread's: it runs here, or ran here last and rests.
-    pub(crate) fn is_blocked_here(&self, py: Python<'_>) -> bool {
-        self.runs_here(py)
-            || interpreter::call_method(self.event_loop(py), intern!(py, "is_running"), &[])
-                .and_then(|runs| interpreter::is_true(&runs))
-                .is_ok_and(|runs| !runs)
+    pub(crate) fn is_blocked_here(&self, py: Python<'_>) -> PyResult<bool> {
+        if self.runs_here(py) {
+            return Ok(true);
+        }
+        let runs = interpreter::call_method(self.event_loop(py), intern!(py, "is_running"), &[])?;
+        Ok(!interpreter::is_true(&runs)?)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// A pull actor's task is to run on the loop.
-    pub(crate) fn add_waiter(&self, waiter: &Arc<AsyncWaiter>) {
-        let mut waiters = self.waiters.lock();
-        // Forgets those that have ended whenever the list would grow: a few steps for each actor, on the whole.
-        if waiters.len() == waiters.capacity() {
-            waiters.retain(|waiter| waiter.strong_count() > 0);
-            let room = waiters.len() + 1;
-            waiters.reserve(room);
+    /// A task of an actor is to run on the loop.
+    pub(crate) fn add(&self, task: Weak<dyn UnderWay>) {
+        let mut tasks = self.under_way.lock();
+        // Forgets those that have ended whenever the list would grow: a few steps for each task, on the whole.
+        if tasks.len() == tasks.capacity() {
+            tasks.retain(|task| task.strong_count() > 0);
+            let room = tasks.len() + 1;
+            tasks.shrink_to(2 * room);
+            tasks.reserve(room);
         }
-        waiters.push(Arc::downgrade(waiter));
+        tasks.push(task);
     }
 
     /// Has the loop's thread do something, soon.
@@ -241,17 +257,26 @@ impl LoopLane {
     }
 
     /// Resolves an ask's future: at once on the loop's thread, else through the loop.
-    pub(crate) fn answer(self: &Arc<Self>, awaited: Awaited, outcome: Result<Payload, Error>) {
-        let mut job = Some((awaited, outcome));
-        let answered = self.with_loop_here(|py| {
-            if let Some((awaited, outcome)) = job.take() {
+    pub(crate) fn answer(awaited: Awaited, outcome: Result<Payload, Error>) {
+        let mut outcome = Some(outcome);
+        awaited.lane.with_loop_here(|py| {
+            if let Some(outcome) = outcome.take() {
                 resolve(py, &awaited, outcome);
             }
         });
-        if answered.is_none()
-            && let Some((awaited, outcome)) = job
-        {
-            self.post(Job::Answer(awaited, outcome));
+        if let Some(outcome) = outcome {
+            let lane = Arc::clone(&awaited.lane);
+            lane.post(Job::Answer(awaited, outcome));
+        }
+    }
+
+    pub(crate) fn begin_ask(&self) {
+        self.asks.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn end_ask(self: &Arc<Self>) {
+        if self.asks.fetch_sub(1, Ordering::SeqCst) == 1 && self.leaving.load(Ordering::SeqCst) {
+            self.part();
         }
     }
 
@@ -259,11 +284,15 @@ impl LoopLane {
         if self.with_loop_here(|py| self.drain_soon(py)).is_some() {
             return;
         }
-        if let Some(waker) = self.waker.get() {
-            waker.signal();
-        }
+        self.signal();
         if let Some(helper) = &*self.helper.lock() {
             helper.unpark();
+        }
+    }
+
+    fn signal(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.signal();
         }
     }
 
@@ -274,16 +303,32 @@ impl LoopLane {
         let Some(soon) = self.soon.get() else { return };
         let called =
             carried::within(py, &self.context, || interpreter::call(self.call_soon.bind(py), soon.bind(py)));
-        if !matches!(called, Ok(Ok(_))) {
-            // The loop is closed; its reader's end moves the actors.
+        if guest::told(py, called.flatten()).is_none() {
+            // Either the loop is closed, and its reader's end moves the actors; or a signal handler raised before the loop took
+            // the call, and what runs no Python wakes it.
             self.soon_scheduled.store(false, Ordering::Release);
+            self.signal();
         }
+    }
+
+    /// The file descriptor is readable.
+    pub(crate) fn read(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        if let Some(waker) = self.waker.get() {
+            waker.clear();
+        }
+        self.drain(py)
+    }
+
+    /// The call came that was scheduled.
+    pub(crate) fn come(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        self.soon_scheduled.store(false, Ordering::Release);
+        self.drain(py)
     }
 
     fn drain(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
         self.thread.store(interpreter::thread_ident(), Ordering::Relaxed);
         let outermost = !self.draining.swap(true, Ordering::Relaxed);
-        let drained = help::as_guest(py, || self.drain_for(py, Instant::now() + SLICE));
+        let drained = guest::as_guest(py, || self.drain_for(py, Instant::now() + SLICE));
         if outermost {
             self.draining.store(false, Ordering::Relaxed);
         }
@@ -339,7 +384,7 @@ impl LoopLane {
             // wake nobody.
             return Ok(!hosted.try_sleep());
         }
-        let run = help::as_guest(py, || help::in_empty_context(py, || hosted.drain(deadline)));
+        let run = guest::as_guest(py, || help::in_empty_context(py, || hosted.drain(deadline)));
         let is_empty = matches!(run, Ok(Ok(Drained::Empty)));
         if !is_empty || !hosted.try_sleep() {
             self.drain_soon(py);
@@ -352,8 +397,16 @@ impl LoopLane {
         *self.helper.lock() = parker;
     }
 
-    /// The runtime is closed: the loop need not watch for its news any more, once it has done what is posted.
+    /// The runtime is closed: the loop need not watch for its news any more, once it has done what is posted and what it asked
+    /// is answered.
     pub(crate) fn leave(self: &Arc<Self>) {
+        self.leaving.store(true, Ordering::SeqCst);
+        if self.asks.load(Ordering::SeqCst) == 0 {
+            self.part();
+        }
+    }
+
+    fn part(self: &Arc<Self>) {
         match self.waker.get() {
             #[cfg(unix)]
             Some(Waker::Fd(fd)) => {
@@ -362,7 +415,7 @@ impl LoopLane {
                     // A loop that is closed already has dropped it.
                     let remove = intern!(py, "remove_reader");
                     let Ok(raw) = raw.into_pyobject(py);
-                    drop(interpreter::call_method(lane.event_loop(py), remove, &[raw.as_any()]));
+                    guest::told(py, interpreter::call_method(lane.event_loop(py), remove, &[raw.as_any()]));
                 })));
             }
             Some(waker) => waker.signal(),
@@ -370,12 +423,13 @@ impl LoopLane {
         }
     }
 
-    /// The loop is closed: its push actors go on elsewhere, its pull actors end.
-    fn end(self: &Arc<Self>) {
+    /// The loop is closed: its push actors go on elsewhere, but for those whose task was on it, which end.
+    pub(crate) fn end(self: &Arc<Self>) {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
-        self.jobs.lock().clear();
+        // What ends with them may be code of users, which runs without the lock.
+        drop(std::mem::take(&mut *self.jobs.lock()));
         if let Some(waker) = self.waker.get() {
             waker.signal();
         }
@@ -384,9 +438,9 @@ impl LoopLane {
         if shared.is_forked() || interpreter::is_exiting() {
             return;
         }
-        let waiters = std::mem::take(&mut *self.waiters.lock());
-        for waiter in waiters.iter().filter_map(Weak::upgrade) {
-            waiter.abandon(&shared);
+        let tasks = std::mem::take(&mut *self.under_way.lock());
+        for task in tasks.iter().filter_map(Weak::upgrade) {
+            task.abandon(&shared);
         }
         if shared.is_closed() {
             return;
@@ -412,58 +466,5 @@ fn resolve(py: Python<'_>, awaited: &Awaited, outcome: Result<Payload, Error>) {
         }
     };
     // A future that is done already, or whose loop was closed meanwhile, has nobody to tell.
-    drop(set);
-}
-
-/// What the loop calls when the file descriptor is readable; dropped when the loop is closed.
-#[pyclass(frozen, module = "iris._iris")]
-struct Reader {
-    lane: Arc<LoopLane>,
-    disarmed: AtomicBool,
-}
-
-impl Reader {
-    /// The loop does not take it: its end says nothing.
-    fn disarm(&self) {
-        self.disarmed.store(true, Ordering::Relaxed);
-    }
-}
-
-#[pymethods]
-impl Reader {
-    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        if let Some(waker) = self.lane.waker.get() {
-            waker.clear();
-        }
-        self.lane.drain(py)
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        if !*self.disarmed.get_mut() {
-            self.lane.end();
-        }
-    }
-}
-
-/// What the loop calls soon, when its own thread woke the lane.
-#[pyclass(frozen, module = "iris._iris")]
-struct Soon {
-    lane: Weak<LoopLane>,
-}
-
-#[pymethods]
-impl Soon {
-    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(lane) = self.lane.upgrade() else { return Ok(()) };
-        lane.soon_scheduled.store(false, Ordering::Release);
-        lane.drain(py)
-    }
-}
-
-/// Makes the classes that users never name; see `prepare` in lib.rs.
-pub(crate) fn prepare(py: Python<'_>) {
-    py.get_type::<Reader>();
-    py.get_type::<Soon>();
+    guest::told(py, set);
 }

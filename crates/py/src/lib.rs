@@ -11,12 +11,14 @@ mod async_turn;
 mod async_waiter;
 mod behaviour;
 mod buffers;
+mod callbacks;
 mod carried;
 mod crash;
 mod errors;
 mod eventloop;
 mod fast;
 mod functions;
+mod guest;
 mod help;
 mod inbox;
 mod inspect;
@@ -82,7 +84,7 @@ fn prepare(py: Python<'_>) -> PyResult<()> {
     errors::find_classes(py);
     asks::prepare(py);
     buffers::prepare(py);
-    eventloop::prepare(py);
+    callbacks::prepare(py);
     async_turn::prepare(py);
     pull_async::prepare(py);
     interpreter::Turnstile::install(py)

@@ -77,11 +77,12 @@ impl Loops {
     }
 
     /// The lane whose loop belongs to this thread.
-    pub(crate) fn of_this_thread(&self, py: Python<'_>) -> Option<Arc<LoopLane>> {
+    pub(crate) fn of_this_thread(&self, py: Python<'_>) -> PyResult<Option<Arc<LoopLane>>> {
         if self.count.load(Ordering::Relaxed) == 0 {
-            return None;
+            return Ok(None);
         }
-        self.find(LoopLane::was_here).filter(|lane| lane.is_blocked_here(py))
+        let Some(lane) = self.find(LoopLane::was_here) else { return Ok(None) };
+        Ok(lane.is_blocked_here(py)?.then_some(lane))
     }
 
     fn find(&self, is_it: impl Fn(&LoopLane) -> bool) -> Option<Arc<LoopLane>> {

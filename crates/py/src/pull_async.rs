@@ -18,7 +18,7 @@ use crate::async_waiter::{self, AsyncWaiter};
 use crate::behaviour::check_callable;
 use crate::crash;
 use crate::errors::{OrRaise, raise_kind};
-use crate::eventloop::Job;
+use crate::eventloop::{Job, UnderWay};
 use crate::inbox::{Found, Inbox};
 use crate::interpreter;
 use crate::numbers::{messages_max, seconds_or_none, whole};
@@ -361,7 +361,7 @@ impl PullTask {
             None => shared.loops.own(py, shared)?,
         };
         let waiter = AsyncWaiter::new(lane);
-        waiter.lane.add_waiter(&waiter);
+        waiter.lane.add(Arc::downgrade(&waiter) as _);
         let mailbox = shared.core()?.spawn_pull(options, Arc::clone(&waiter) as _).or_raise()?;
         let pid = mailbox.pid();
         shared.functions.add(pid, function.clone_ref(py), true);

@@ -309,7 +309,7 @@ pub(crate) fn refused_send(
             drop(core.give_up(pid, refused.payload));
             return Ok(false);
         }
-        let event_loop = shared.loops.of_this_thread(py);
+        let event_loop = shared.loops.of_this_thread(py)?;
         let until = std::time::Instant::now() + SLICE;
         if !event_loop.map_or(Ok(false), |lane| lane.drain_blocked(py, until))? {
             interpreter::detached(py, || core.wait_for_room(pid, ROOM_WAIT));

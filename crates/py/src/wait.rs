@@ -62,7 +62,7 @@ pub(crate) fn wait(
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(ready());
             }
-            let event_loop = shared.loops.of_this_thread(py);
+            let event_loop = shared.loops.of_this_thread(py)?;
             if let Some(event_loop) = &event_loop {
                 event_loop.lie_down(Some(Arc::clone(parker)));
             }
