@@ -47,6 +47,8 @@ class Core {
     this.asks = new Asks(this)
     this.pulls = new Pulls(this)
     this.drain = new Drain(this, parts)
+    /** The process is kept until a drain told the events that wait; it settles the hold then. */
+    this.settlesAfterDrain = false
     this.joins = new Tickets()
     this.observers = new Observers(this)
     this.factories = new Tickets()
@@ -86,9 +88,13 @@ class Core {
   settleHold() {
     if (!this.#held || this.#settling) return
     this.#settling = true
+    this.settlesAfterDrain = false
     queueMicrotask(() => {
       this.#settling = false
       if (this.closing !== undefined || !this.#held || this.#isBusy()) return
+      // Promises wait for what the last end brought, such as an answer. It was left before the actor was counted as gone.
+      this.settlesAfterDrain = this.native.hasEvents()
+      if (this.settlesAfterDrain) return
       this.#held = false
       this.native.hold(false)
     })

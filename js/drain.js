@@ -130,6 +130,7 @@ class Drain {
       }
       if (over) this.scheduleLater()
       this.#core.rooms.retry()
+      if (this.#core.settlesAfterDrain) this.#core.settleHold()
     } catch (error) {
       // Nothing of a user's ends here. Whatever does: what was not handled goes back, and the others go on.
       hot.settle(Math.max(this.turn, 0), this.turn < 0 ? 0 : this.index + 1)

@@ -30,6 +30,60 @@ test.each([
   expect({ out, code, signal }).toEqual({ out: 'exit\n', code: 0, signal: null })
 })
 
+test.each([
+  ['a join', `const pid = rt.spawn(() => {}); const over = rt.join(pid); rt.stop(pid); return over`],
+  ['a join of a pull actor that returns', `return rt.join(rt.spawnWithMailbox(async () => {}))`],
+  [
+    'an answer of a pull actor that returns',
+    `const answers = async (mailbox) => {
+       const message = await mailbox.recv()
+       await turn()
+       mailbox.reply(message, 'true')
+     }
+     return rt.ask(rt.spawnWithMailbox(answers), 'x')`,
+  ],
+  [
+    'an answer of a handler that stops itself',
+    `const pid = rt.spawn(async () => { await turn(); rt.stop(pid); return 'true' })
+     return rt.ask(pid, 'x')`,
+  ],
+  [
+    'the failure of an ask',
+    `const pid = rt.spawn(() => new Promise(() => {}))
+     const answer = rt.ask(pid, 'x', { timeout: null })
+     await turn()
+     rt.stop(pid)
+     return answer.catch((error) => error.code === 'AskFailed')`,
+  ],
+  [
+    'who reads an observed actor',
+    `const pid = rt.spawnObservedHandler()
+     const found = rt.selectiveRecv(pid, () => true)
+     await turn()
+     rt.stop(pid)
+     return found.catch((error) => error.code === 'NoProcess')`,
+  ],
+  [
+    'a send that waits for room',
+    `const pid = rt.spawnBounded(() => new Promise(() => {}), 1, 1)
+     rt.setOverflowPolicy(pid, 'block')
+     rt.send(pid, 'in hand')
+     await turn()
+     rt.send(pid, 'queued')
+     const sent = rt.sendWhenRoom(pid, 'waits')
+     await turn()
+     rt.stop(pid)
+     return sent.then((sent) => !sent)`,
+  ],
+])('the end of the last actor keeps the process until it is told to %s', async (_what, script) => {
+  const main = `
+    const turn = () => new Promise(setImmediate)
+    const main = async () => { ${script} }
+    main().then((told) => console.log(String(told)))
+  `
+  expect(await run(main)).toMatchObject({ out: 'true\n', err: '', code: 0 })
+})
+
 test('ref takes unref back', async () => {
   const script = `
     const pid = rt.spawn(() => { console.log('handled'); rt.stop(pid) })

@@ -147,6 +147,13 @@ impl Native {
         self.state.hold(alive);
     }
 
+    /// Whether a drain is still to tell something.
+    #[napi]
+    pub fn has_events(&self) -> bool {
+        // Borrowed: a batch is being filled.
+        self.state.host.has_events() || self.state.batch.try_borrow().map_or(true, |batch| batch.has_events())
+    }
+
     /// Shuts the runtime down on a thread of its own, since actors of this thread may have to finish meanwhile. An event
     /// with this number tells the end.
     #[napi]
