@@ -209,6 +209,40 @@ test('timers and immediates run while actors flood each other', async () => {
   expect(await run(script)).toMatchObject({ out: 'over\n', code: 0 })
 })
 
+test('an answer whose memory a maker took away is a failed ask, and the process lives', async () => {
+  const script = `
+    const turn = () => new Promise(setImmediate)
+    const kept = []
+    let [made, joined] = [0, undefined]
+    const make = () => {
+      if (++made > 1) kept[0].buffer.transfer()
+      return () => { throw new Error('crash') }
+    }
+    const main = async () => {
+      const keeper = rt.spawn((message) => void kept.push(message))
+      const child = rt.startChild(rt.spawnSupervisor({ backoff: [0, 0] }), make)
+      const busy = rt.spawn(() => {
+        // The supervisor decides meanwhile, so that the restart and the answer are of one batch.
+        for (const until = performance.now() + 200; performance.now() < until; );
+        const other = rt.spawn(() => {})
+        joined = rt.join(other)
+        rt.stop(other)
+        return 'answer'
+      })
+      rt.send(keeper, 'kept')
+      await turn()
+      await turn()
+      rt.send(child, 'x')
+      const told = await rt.ask(busy, 'x').then(String, (error) => error.code)
+      console.log(made, ['answer', 'AskFailed'].includes(told), await joined)
+      await rt.close()
+    }
+    main()
+  `
+  const options = { runtime: 'new NodeRuntime({ logger: null })', args: ['--harmony-rab-gsab-transfer'] }
+  expect(await run(script, options)).toMatchObject({ out: '2 true true\n', err: '', code: 0 })
+})
+
 test('closed runtimes are forgotten', async () => {
   const script = `
     const { memoryUsage } = process
