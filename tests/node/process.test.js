@@ -243,6 +243,26 @@ test('an answer whose memory a maker took away is a failed ask, and the process 
   expect(await run(script, options)).toMatchObject({ out: '2 true true\n', err: '', code: 0 })
 })
 
+test('what is refused by a closed runtime leaves nothing behind', async () => {
+  const script = `
+    const { memoryUsage } = process
+    const handler = () => {}
+    const refused = (count) => {
+      for (let index = 0; index < count; index++) try { rt.spawn(handler) } catch {}
+    }
+    rt.close().then(() => {
+      Error.stackTraceLimit = 0
+      refused(50_000)
+      const before = memoryUsage.rss()
+      refused(200_000)
+      console.log(Math.round((memoryUsage.rss() - before) / 1e6))
+    })
+  `
+  const { out, code } = await run(script)
+  expect(code).toBe(0)
+  expect(Number(out)).toBeLessThan(5)
+})
+
 test('closed runtimes are forgotten', async () => {
   const script = `
     const { memoryUsage } = process
