@@ -179,12 +179,19 @@ class Core {
     if (this.closing !== undefined) {
       // Who closes again with less patience is obeyed.
       if (!this.closed) this.native.hurry(seconds)
-    } else {
-      this.closing = new Promise((resolve) => {
-        this.native.shutdown(seconds, this.closes.add(resolve))
-      })
+      return this.closing
     }
-    return this.closing
+    let close
+    const closing = new Promise((resolve) => (close = this.closes.add(resolve)))
+    try {
+      this.native.shutdown(seconds, close)
+    } catch (error) {
+      // There was no thread for it: the runtime is as open as before.
+      this.closes.take(close)
+      return Promise.reject(error)
+    }
+    this.closing = closing
+    return closing
   }
 
   #end(number, detail) {
