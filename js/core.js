@@ -47,6 +47,8 @@ class Core {
     this.asks = new Asks(this)
     this.pulls = new Pulls(this)
     this.drain = new Drain(this, parts)
+    /** The process is kept until a drain told the events that wait; it settles the hold then. */
+    this.settlesAfterDrain = false
     this.joins = new Tickets()
     this.observers = new Observers(this)
     this.factories = new Tickets()
@@ -90,9 +92,13 @@ class Core {
   settleHold() {
     if (!this.#held || this.#settling) return
     this.#settling = true
+    this.settlesAfterDrain = false
     queueMicrotask(() => {
       this.#settling = false
       if (this.closing !== undefined || !this.#held || this.#isBusy()) return
+      // Promises wait for what the last end brought, such as an answer. It was left before the actor was counted as gone.
+      this.settlesAfterDrain = this.native.hasEvents()
+      if (this.settlesAfterDrain) return
       this.#held = false
       this.native.hold(false)
     })
@@ -177,12 +183,19 @@ class Core {
     if (this.closing !== undefined) {
       // Who closes again with less patience is obeyed.
       if (!this.closed) this.native.hurry(seconds)
-    } else {
-      this.closing = new Promise((resolve) => {
-        this.native.shutdown(seconds, this.closes.add(resolve))
-      })
+      return this.closing
     }
-    return this.closing
+    let close
+    const closing = new Promise((resolve) => (close = this.closes.add(resolve)))
+    try {
+      this.native.shutdown(seconds, close)
+    } catch (error) {
+      // There was no thread for it: the runtime is as open as before.
+      this.closes.take(close)
+      return Promise.reject(error)
+    }
+    this.closing = closing
+    return closing
   }
 
   #end(number, detail) {

@@ -17,6 +17,9 @@ const NOTHING = Buffer.alloc(0)
 /** Batches whose events are told though the slice is over, about 5 ms: what ended is let go of as fast as it can be made. */
 const EVENT_BATCHES_LEAST = 32
 
+/** No error has this number. */
+const NO_ERROR = 0
+
 const { FIRST_TURN, FIRST_EVENT, EVENT_WORDS, FLAGGED, LENGTH, NEXT_SLAB, OWN_PART, WANTS_REPLY } = f
 
 /** A slab that messages share: whoever transferred it with one message would take the others away, as with Node's pool. */
@@ -130,6 +133,7 @@ class Drain {
       }
       if (over) this.scheduleLater()
       this.#core.rooms.retry()
+      if (this.#core.settlesAfterDrain) this.#core.settleHold()
     } catch (error) {
       // Nothing of a user's ends here. Whatever does: what was not handled goes back, and the others go on.
       hot.settle(Math.max(this.turn, 0), this.turn < 0 ? 0 : this.index + 1)
@@ -292,6 +296,18 @@ class Drain {
     return true
   }
 
+  #answered(number, offset, size) {
+    const { asks } = this.#core
+    let answer
+    try {
+      answer = this.view(offset, size)
+    } catch {
+      // A maker that ran since the answer was laid there transferred the slab. What befell it has no error of its own.
+      return asks.failed(number, NO_ERROR)
+    }
+    return asks.answered(number, answer)
+  }
+
   /** Tells the parts of the binding what happened. None of them calls a user's function at once, but for matchers. */
   #events() {
     const frame = this.#frame
@@ -301,7 +317,7 @@ class Drain {
       const number = frame[at + 1]
       switch (frame[at]) {
         case f.ANSWERED:
-          core.asks.answered(number, this.view(frame[at + 2], frame[at + 3]))
+          this.#answered(number, frame[at + 2], frame[at + 3])
           break
         case f.FAILED:
           core.asks.failed(number, frame[at + 2])

@@ -23,10 +23,22 @@ class Pulls {
   spawn(handler, choices, maker) {
     const core = this.#core
     const { pid, mailbox: number } = core.native.spawnPull(core.functions.own(handler), choices)
-    const mailbox = new Mailbox(core, number, pid, choices.budget)
+    const { budget } = choices
+    const mailbox = new Mailbox(core, number, pid, budget)
     // The native side knows by the first function all that the maker makes; a rollback to it meets the latest.
     const first = maker && handler
-    const actor = { pid, number, mailbox, handler, maker, first, made: first, remakes: maker !== undefined, undecided: false }
+    const actor = {
+      pid,
+      number,
+      mailbox,
+      budget,
+      handler,
+      maker,
+      first,
+      made: first,
+      remakes: maker !== undefined,
+      undecided: false,
+    }
     this.#byNumber.set(number, actor)
     this.#byPid.set(pid, actor)
     core.hold()
@@ -81,7 +93,16 @@ class Pulls {
 
   #finished(actor, failure) {
     if (!this.#byNumber.has(actor.number)) return
-    this.#follow(actor, this.#core.native.finishMail(actor.number, failure))
+    const fate = this.#core.native.finishMail(actor.number, failure)
+    // Who still waits in this run gets nothing of the next, unless the code was swapped: it goes on with the same mailbox.
+    if (failure !== undefined || fate !== f.SWAPPED) this.#renew(actor)
+    this.#follow(actor, fate)
+  }
+
+  #renew(actor) {
+    const { number, pid, budget } = actor
+    actor.mailbox[end]()
+    actor.mailbox = new Mailbox(this.#core, number, pid, budget)
   }
 
   #follow(actor, fate) {
@@ -109,7 +130,6 @@ class Pulls {
   }
 
   #restart(actor) {
-    actor.mailbox[begin]()
     queueMicrotask(() => {
       try {
         if (actor.remakes) actor.handler = actor.made = made(actor.maker)

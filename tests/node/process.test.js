@@ -30,6 +30,60 @@ test.each([
   expect({ out, code, signal }).toEqual({ out: 'exit\n', code: 0, signal: null })
 })
 
+test.each([
+  ['a join', `const pid = rt.spawn(() => {}); const over = rt.join(pid); rt.stop(pid); return over`],
+  ['a join of a pull actor that returns', `return rt.join(rt.spawnWithMailbox(async () => {}))`],
+  [
+    'an answer of a pull actor that returns',
+    `const answers = async (mailbox) => {
+       const message = await mailbox.recv()
+       await turn()
+       mailbox.reply(message, 'true')
+     }
+     return rt.ask(rt.spawnWithMailbox(answers), 'x')`,
+  ],
+  [
+    'an answer of a handler that stops itself',
+    `const pid = rt.spawn(async () => { await turn(); rt.stop(pid); return 'true' })
+     return rt.ask(pid, 'x')`,
+  ],
+  [
+    'the failure of an ask',
+    `const pid = rt.spawn(() => new Promise(() => {}))
+     const answer = rt.ask(pid, 'x', { timeout: null })
+     await turn()
+     rt.stop(pid)
+     return answer.catch((error) => error.code === 'AskFailed')`,
+  ],
+  [
+    'who reads an observed actor',
+    `const pid = rt.spawnObservedHandler()
+     const found = rt.selectiveRecv(pid, () => true)
+     await turn()
+     rt.stop(pid)
+     return found.catch((error) => error.code === 'NoProcess')`,
+  ],
+  [
+    'a send that waits for room',
+    `const pid = rt.spawnBounded(() => new Promise(() => {}), 1, 1)
+     rt.setOverflowPolicy(pid, 'block')
+     rt.send(pid, 'in hand')
+     await turn()
+     rt.send(pid, 'queued')
+     const sent = rt.sendWhenRoom(pid, 'waits')
+     await turn()
+     rt.stop(pid)
+     return sent.then((sent) => !sent)`,
+  ],
+])('the end of the last actor keeps the process until it is told to %s', async (_what, script) => {
+  const main = `
+    const turn = () => new Promise(setImmediate)
+    const main = async () => { ${script} }
+    main().then((told) => console.log(String(told)))
+  `
+  expect(await run(main)).toMatchObject({ out: 'true\n', err: '', code: 0 })
+})
+
 test('ref takes unref back', async () => {
   const script = `
     const pid = rt.spawn(() => { console.log('handled'); rt.stop(pid) })
@@ -153,6 +207,60 @@ test('timers and immediates run while actors flood each other', async () => {
     const timer = setInterval(() => { if (++ticks === 20) { clearInterval(timer); rt.close().then(() => console.log('over')) } }, 1)
   `
   expect(await run(script)).toMatchObject({ out: 'over\n', code: 0 })
+})
+
+test('an answer whose memory a maker took away is a failed ask, and the process lives', async () => {
+  const script = `
+    const turn = () => new Promise(setImmediate)
+    const kept = []
+    let [made, joined] = [0, undefined]
+    const make = () => {
+      if (++made > 1) kept[0].buffer.transfer()
+      return () => { throw new Error('crash') }
+    }
+    const main = async () => {
+      const keeper = rt.spawn((message) => void kept.push(message))
+      const child = rt.startChild(rt.spawnSupervisor({ backoff: [0, 0] }), make)
+      const busy = rt.spawn(() => {
+        // The supervisor decides meanwhile, so that the restart and the answer are of one batch.
+        for (const until = performance.now() + 200; performance.now() < until; );
+        const other = rt.spawn(() => {})
+        joined = rt.join(other)
+        rt.stop(other)
+        return 'answer'
+      })
+      rt.send(keeper, 'kept')
+      await turn()
+      await turn()
+      rt.send(child, 'x')
+      const told = await rt.ask(busy, 'x').then(String, (error) => error.code)
+      console.log(made, ['answer', 'AskFailed'].includes(told), await joined)
+      await rt.close()
+    }
+    main()
+  `
+  const options = { runtime: 'new NodeRuntime({ logger: null })', args: ['--harmony-rab-gsab-transfer'] }
+  expect(await run(script, options)).toMatchObject({ out: '2 true true\n', err: '', code: 0 })
+})
+
+test('what is refused by a closed runtime leaves nothing behind', async () => {
+  const script = `
+    const { memoryUsage } = process
+    const handler = () => {}
+    const refused = (count) => {
+      for (let index = 0; index < count; index++) try { rt.spawn(handler) } catch {}
+    }
+    rt.close().then(() => {
+      Error.stackTraceLimit = 0
+      refused(50_000)
+      const before = memoryUsage.rss()
+      refused(200_000)
+      console.log(Math.round((memoryUsage.rss() - before) / 1e6))
+    })
+  `
+  const { out, code } = await run(script)
+  expect(code).toBe(0)
+  expect(Number(out)).toBeLessThan(5)
 })
 
 test('closed runtimes are forgotten', async () => {

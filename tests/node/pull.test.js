@@ -3,6 +3,7 @@
 
 const { Mailbox, SystemMessage } = require('../..')
 const { closeAll, deferred, eventually, open, turn } = require('./helpers.js')
+const { run } = require('./processes.js')
 
 afterEach(closeAll)
 
@@ -207,4 +208,39 @@ test('ten thousand pull actors live at once', async () => {
   for (const pid of pids) rt.stop(pid)
   await Promise.all(pids.map((pid) => rt.join(pid)))
   expect(rt.stats().actors).toBe(0)
+})
+
+test('a restart ends the waits of the run before', async () => {
+  const rt = open()
+  const boxes = []
+  const over = [deferred(), deferred()]
+  const make = () => (mailbox) => over[boxes.push(mailbox) - 1].promise
+  const pid = rt.startChild(rt.spawnSupervisor({ backoff: [0, 0] }), make, { kind: 'pull' })
+  await eventually(() => boxes.length === 1, 'the first run')
+  const [first] = boxes
+  const [left, selects] = [first.recv(), first.selectiveRecv(() => true)]
+  over[0].reject(new Error('crash'))
+  expect(await Promise.all([left, selects])).toEqual([null, null])
+  await eventually(() => boxes.length === 2, 'the second run')
+  rt.send(pid, 'for the second run')
+  expect([first.stopped, await first.recv(), await first.recvMany(9), boxes[1].stopped]).toEqual([true, null, [], false])
+  expect(String(await boxes[1].recv())).toBe('for the second run')
+  over[1].resolve()
+})
+
+test('a mailbox whose supervisor takes its time to decide has nothing, and keeps nobody waiting', async () => {
+  const script = `
+    rt.unref()
+    let [runs, box] = [0, undefined]
+    const fail = async (mailbox) => { runs++; box = mailbox; throw new Error('crash') }
+    rt.startChild(rt.spawnSupervisor({ backoff: [600, 600] }), () => fail, { kind: 'pull' })
+    const look = async () => {
+      console.log(await box.recv(0), await box.selectiveRecv(() => true, 0), await box.recv(), box.stopped, runs)
+      rt.close()
+    }
+    const wait = () => setImmediate(runs < 2 ? wait : look)
+    wait()
+  `
+  const { out, code } = await run(script, { runtime: 'new NodeRuntime({ logger: null })', hangMs: 10_000 })
+  expect({ out, code }).toEqual({ out: 'null null null true 2\n', code: 0 })
 })

@@ -125,6 +125,12 @@ def test_a_handler_that_spawns_threads_without_end_ends_alone(end: str) -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("Crash LimitReachedError b'X'\n" * 5, "", 0)
 
 
+def test_a_node_that_gets_no_thread_is_refused() -> None:
+    listen = "try: rt.listen('127.0.0.1:0')\nexcept iris.LimitReachedError: print('refused')"
+    done = run_script(f"import iris\nrt = iris.Runtime()\n{THREADS_ARE_SCARCE}\n{listen}\nrt.close()")
+    assert (done.stdout, done.stderr, done.returncode) == ("refused\n", "", 0)
+
+
 def test_a_handler_that_spawns_beyond_a_strict_limit_ends_alone(rt: iris.Runtime) -> None:
     rt.set_release_gil_limits(5, 1)
     rt.set_release_gil_strict(True)

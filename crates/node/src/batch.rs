@@ -221,6 +221,11 @@ impl Batch {
         .sum()
     }
 
+    /// Whether there are events that found no room in the frame.
+    pub(crate) fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// The environment ends: what is held goes back.
     pub(crate) fn abandon(&mut self) {
         self.settle(0, 0);

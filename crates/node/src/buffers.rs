@@ -60,12 +60,14 @@ impl Buffers {
     /// Sends a buffer: its ArrayBuffer is detached and the id unknown from then on. False, with the buffer kept: the
     /// message was refused.
     #[napi]
-    pub fn send(&mut self, runtime: &Native, pid: f64, id: u32) -> Result<bool> {
+    pub fn send(&mut self, runtime: &Native, pid: f64, id: f64) -> Result<bool> {
         let state = &runtime.state;
         // Where JavaScript transferred the ArrayBuffer the memory is another's: it could still be written when it was sent.
-        let open = self.open.get_mut(id).filter(|open| !raw::is_detached(state.env, open.array_buffer.get()));
-        let Some(open) = open else {
-            drop(self.open.take(id));
+        let number = raw::id_of(id).and_then(|id| u32::try_from(id).ok());
+        let open = number.and_then(|number| Some((number, self.open.get_mut(number)?)));
+        let open = open.filter(|(_, open)| !raw::is_detached(state.env, open.array_buffer.get()));
+        let Some((number, open)) = open else {
+            drop(number.and_then(|number| self.open.take(number)));
             let message = format!("no buffer has id {id}: it was handed over, or never allocated");
             return Err(state.raise(&Error::new(ErrorKind::NoSuchBuffer, message)));
         };
@@ -76,7 +78,7 @@ impl Buffers {
         }
         // SAFETY: a value of the current callback.
         napi::check_status!(unsafe { sys::napi_detach_arraybuffer(state.env, open.array_buffer.get()) })?;
-        drop(self.open.take(id));
+        drop(self.open.take(number));
         Ok(true)
     }
 }

@@ -54,7 +54,7 @@ pub(crate) enum Event {
 
 /// The way to one JavaScript thread.
 pub(crate) struct Host {
-    events: Mutex<VecDeque<Event>>,
+    events: Mutex<Events>,
     signalled: AtomicBool,
     /// The JavaScript thread, and whether it is within a send: then it need not be woken, the send's caller is told.
     thread: ThreadId,
@@ -62,6 +62,13 @@ pub(crate) struct Host {
     /// A send of the JavaScript thread itself made work: its caller schedules the drain.
     asked: AtomicBool,
     bell: Mutex<Option<Bell>>,
+}
+
+#[derive(Default)]
+struct Events {
+    queue: VecDeque<Event>,
+    /// Nobody takes any more.
+    closed: bool,
 }
 
 struct Bell(sys::napi_threadsafe_function);
@@ -92,7 +99,7 @@ impl Host {
             napi::check_status!(sys::napi_unref_threadsafe_function(env, bell))?;
         }
         Ok(Arc::new(Self {
-            events: Mutex::new(VecDeque::new()),
+            events: Mutex::default(),
             signalled: AtomicBool::new(false),
             thread: thread::current().id(),
             sending: AtomicBool::new(false),
@@ -103,7 +110,15 @@ impl Host {
 
     /// Tells the JavaScript thread something; from any thread.
     pub(crate) fn post(&self, event: Event) {
-        self.events.lock().push_back(event);
+        let mut events = self.events.lock();
+        if events.closed {
+            // Dropping an event may post another: not under the lock.
+            drop(events);
+            drop(event);
+            return;
+        }
+        events.queue.push_back(event);
+        drop(events);
         self.signal();
     }
 
@@ -113,12 +128,12 @@ impl Host {
             if into.capacity() > EVENTS_KEPT {
                 *into = VecDeque::new();
             }
-            std::mem::swap(into, &mut self.events.lock());
+            std::mem::swap(into, &mut self.events.lock().queue);
         }
     }
 
     pub(crate) fn has_events(&self) -> bool {
-        !self.events.lock().is_empty()
+        !self.events.lock().queue.is_empty()
     }
 
     fn signal(&self) {
@@ -189,8 +204,8 @@ impl Host {
                 sys::napi_release_threadsafe_function(bell.0, sys::ThreadsafeFunctionReleaseMode::abort);
             }
         }
-        // Dropping an event may post another: not under the lock.
-        let events = std::mem::take(&mut *self.events.lock());
+        let closed = Events { queue: VecDeque::new(), closed: true };
+        let events = std::mem::replace(&mut *self.events.lock(), closed);
         drop(events);
     }
 }

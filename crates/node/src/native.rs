@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iris_core::{HostedLane, RuntimeOptions};
+use iris_core::{Error, ErrorKind, HostedLane, RuntimeOptions};
 use napi::bindgen_prelude::{JsValue, Unknown};
 use napi::{Env, sys};
 use napi_derive::napi;
@@ -147,18 +147,29 @@ impl Native {
         self.state.hold(alive);
     }
 
+    /// Whether a drain is still to tell something.
+    #[napi]
+    pub fn has_events(&self) -> bool {
+        // Borrowed: a batch is being filled.
+        self.state.host.has_events() || self.state.batch.try_borrow().map_or(true, |batch| batch.has_events())
+    }
+
     /// Shuts the runtime down on a thread of its own, since actors of this thread may have to finish meanwhile. An event
     /// with this number tells the end.
     #[napi]
-    pub fn shutdown(&self, seconds: f64, close: u32) {
+    pub fn shutdown(&self, seconds: f64, close: u32) -> Result<()> {
         let runtime = self.state.runtime.clone();
         let host = Arc::clone(&self.state.host);
         let grace = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-        self.state.hold(true);
-        std::thread::spawn(move || {
+        let started = std::thread::Builder::new().name("iris-shutdown".to_owned()).spawn(move || {
             let report = runtime.shutdown(grace);
             host.post(Event::Closed { close, report });
         });
+        self.state.check(started.map_err(|error| {
+            Error::new(ErrorKind::LimitReached, format!("no thread for the shutdown: {error}"))
+        }))?;
+        self.state.hold(true);
+        Ok(())
     }
 
     /// Leaves a shutdown that is under way no more time than this.

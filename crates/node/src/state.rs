@@ -4,8 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use iris_core::{
     AskHandle, Error, HostedLane, Reply, Runtime, RuntimeOptions, ShutdownReport, StartDone, Suspension,
@@ -22,9 +21,6 @@ use crate::slots::Slots;
 
 /// What the garbage collector is told a runtime takes: about its first segment of actors.
 const RUNTIME_BYTES: i64 = 1 << 20;
-
-/// How often the lane of a JavaScript thread that is gone is looked after.
-const DRAIN_PAUSE: Duration = Duration::from_millis(1);
 
 /// One runtime, as its JavaScript thread sees it. Everything in cells is touched on that thread alone.
 pub(crate) struct State {
@@ -198,16 +194,6 @@ unsafe extern "C" fn env_ends(data: *mut std::ffi::c_void) {
     let state = unsafe { Rc::from_raw(data.cast::<State>().cast_const()) };
     state.open.set(false);
     state.let_go();
-    // Actors that are ready end when they are stepped. Nobody else does that any more; their behaviour calls nothing.
-    let (over, lane) = (AtomicBool::new(false), &*state.lane);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Ordering::Acquire) {
-                let _left = lane.drain(Instant::now() + DRAIN_PAUSE);
-                std::thread::park_timeout(DRAIN_PAUSE);
-            }
-        });
-        state.runtime.shutdown(Duration::ZERO);
-        over.store(true, Ordering::Release);
-    });
+    // It steps the lane of this thread, too: actors that are ready end there, and their behaviour calls nothing.
+    state.runtime.shutdown(Duration::ZERO);
 }

@@ -1,6 +1,7 @@
 //! Node: a runtime as others see it. Its name, where it listens, the tasks of its connections, and its end.
 
 use std::net::SocketAddr;
+use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -77,16 +78,7 @@ impl Node {
     /// A node in the system's network, with threads of its own.
     pub(crate) fn start(shared: WeakShared, options: MeshOptions) -> Result<Arc<Self>> {
         options.check()?;
-        let threads = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(THREADS)
-            .max_blocking_threads(4)
-            .thread_name(THREAD_NAME)
-            .enable_io()
-            .enable_time()
-            .build()
-            .map_err(|error| {
-                Error::new(ErrorKind::LimitReached, format!("the threads of the mesh: {error}"))
-            })?;
+        let threads = threads()?;
         let handle = threads.handle().clone();
         Self::begin(shared, options, Box::new(System), handle, Some(threads))
     }
@@ -361,6 +353,29 @@ pub(super) fn why(refused: Refused) -> &'static str {
 
 pub(super) fn bad_address(address: &str, error: &dyn std::fmt::Display) -> Error {
     Error::invalid(format!("{address:?} is no address of the form host:port: {error}"))
+}
+
+/// The threads of a node. Tokio panics where it gets none: a thread that ends at once tells of that beforehand, and where another
+/// took the last one meanwhile the panic goes no further.
+fn threads() -> Result<tokio::runtime::Runtime> {
+    let refused = |error: &dyn std::fmt::Display| {
+        Error::new(ErrorKind::LimitReached, format!("no threads for the mesh: {error}"))
+    };
+    let first = std::thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(|| {});
+    let _ended = first.map_err(|error| refused(&error))?.join();
+    let build = || {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .max_blocking_threads(4)
+            .thread_name(THREAD_NAME)
+            .enable_io()
+            .enable_time()
+            .build()
+    };
+    match catch_unwind(build) {
+        Ok(built) => built.map_err(|error| refused(&error)),
+        Err(_panic) => Err(refused(&"none is left")),
+    }
 }
 
 /// Whether this is a thread that serves connections: it must not wait for one.
