@@ -48,6 +48,8 @@ pub(crate) enum Offer {
     Taken,
     /// Queued in the place of these, which are dropped.
     TakenFor(Vec<Message>),
+    /// Written to the spill. What is left of it may run code of users when it goes, which is not for under the lock.
+    Spilled(Message),
     /// Refused.
     Full(Message),
     /// Refused for now.
@@ -155,7 +157,7 @@ impl Bounded {
             },
         };
         match spill.push(message.payload().as_slice()) {
-            Ok(()) => Offer::Taken,
+            Ok(()) => Offer::Spilled(message),
             Err(error) => {
                 tracing::warn!(%error, "a mailbox cannot spill");
                 Offer::Full(message)

@@ -248,7 +248,7 @@ impl Shared {
                 return Err(self.refuse(pid, Refusal::NoProcess, message));
             }
             match self.offer(cell, pid, message) {
-                Ok(()) | Err(Offer::Taken | Offer::TakenFor(_)) => return Ok(()),
+                Ok(()) | Err(Offer::Taken | Offer::TakenFor(_) | Offer::Spilled(_)) => return Ok(()),
                 Err(Offer::Redirect(target, back)) => (pid, message) = (target, back),
                 Err(Offer::WouldBlock(back)) => return Err((Refusal::WouldBlock, back)),
                 Err(Offer::Full(back)) => return Err(self.refuse(pid, Refusal::Full, back)),
@@ -263,7 +263,7 @@ impl Shared {
         let offer = cell.look_at_details(pid, |details| {
             let bounded = details.bounded.as_mut()?;
             let offer = bounded.offer(message.take()?);
-            if matches!(offer, Offer::Taken | Offer::TakenFor(_)) {
+            if matches!(offer, Offer::Taken | Offer::TakenFor(_) | Offer::Spilled(_)) {
                 cell.enqueued.fetch_add(1, Ordering::Release);
                 signalled = Some(cell.word.poke());
                 lane = cell.lane();
@@ -273,20 +273,25 @@ impl Shared {
             }
             Some(offer)
         });
-        let dropped = match offer.flatten() {
-            Some(Offer::Taken) => Vec::new(),
-            Some(Offer::TakenFor(dropped)) => dropped,
-            Some(refusal) => return Err(refusal),
-            // The actor ended in between, before it took the message.
-            None => return message.map_or(Ok(()), |message| Err(Offer::Redirect(pid, message))),
-        };
         if signalled == Some(Signalled::Schedule) {
             self.schedule_on(lane, cell, pid);
         }
-        for message in dropped {
-            self.drop_message(pid, message, Dropped::DroppedOldest);
+        match offer.flatten() {
+            Some(Offer::Taken) => Ok(()),
+            Some(Offer::Spilled(message)) => {
+                drop(message);
+                Ok(())
+            }
+            Some(Offer::TakenFor(dropped)) => {
+                for message in dropped {
+                    self.drop_message(pid, message, Dropped::DroppedOldest);
+                }
+                Ok(())
+            }
+            Some(refusal) => Err(refusal),
+            // The actor ended in between, before it took the message.
+            None => message.map_or(Ok(()), |message| Err(Offer::Redirect(pid, message))),
         }
-        Ok(())
     }
 
     /// Under the lock that the actor ends under: whoever ends it finds the timer and takes it back.

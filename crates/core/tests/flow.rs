@@ -1,0 +1,76 @@
+//! The flow of messages: waits for room, turns of those that wait behind others, code of users that runs under no lock.
+
+#![allow(clippy::unwrap_used, clippy::trivially_copy_pass_by_ref, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::sync::{Arc, mpsc};
+
+use bytes::Bytes;
+use common::{Bell, DEADLINE, collector, plain, runtime};
+use iris_core::{Bounds, HostedLane, LaneHost, Overflow, Payload, Pid, Runtime, SpawnOptions};
+
+struct Host;
+
+impl LaneHost for Host {
+    fn wake(&self) {}
+}
+
+/// Calls something when it goes.
+struct Last<F: Fn()>(F);
+
+impl<F: Fn()> Drop for Last<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+impl<F: Fn()> AsRef<[u8]> for Last<F> {
+    fn as_ref(&self) -> &[u8] {
+        &[b'x'; 100]
+    }
+}
+
+fn bounded(messages: usize, overflow: Overflow) -> SpawnOptions {
+    SpawnOptions { bounds: Some(Bounds::messages(messages)), overflow, ..plain() }
+}
+
+/// An actor that nobody runs, with room for one message, and that one.
+fn full(runtime: &Runtime, lane: &HostedLane, overflow: Overflow) -> Pid {
+    let options = SpawnOptions { lane: lane.id(), ..bounded(1, overflow) };
+    let pid = runtime.spawn(collector().0, options).unwrap();
+    runtime.send(pid, b"1".into()).unwrap();
+    pid
+}
+
+/// On a thread of its own, since it may never return.
+fn returns<T: Send + 'static>(what: &str, act: impl FnOnce() -> T + Send + 'static) -> T {
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || tell.send(act()));
+    told.recv_timeout(DEADLINE).unwrap_or_else(|_| panic!("{what} does not return"))
+}
+
+#[test]
+fn a_spilled_message_goes_under_no_lock() {
+    let runtime = runtime();
+    let lane = runtime.add_lane(Arc::new(Host)).unwrap();
+    let pid = full(&runtime, &lane, Overflow::Spill(None));
+    let sender = runtime.downgrade();
+    let message = Last(move || drop(sender.try_send(pid, b"last words".into())));
+    let sender = runtime.clone();
+    returns("a send", move || sender.send(pid, Payload::from(Bytes::from_owner(message))).unwrap());
+    assert_eq!(runtime.mailbox_size(pid), Some(3));
+}
+
+#[test]
+fn a_function_that_a_swap_has_no_use_for_goes_under_no_lock() {
+    let runtime = runtime();
+    let mailbox = runtime.spawn_pull(plain(), Arc::new(Bell::default())).unwrap();
+    let pid = mailbox.pid();
+    runtime.hot_swap_pull(pid, None, Arc::new(())).unwrap();
+    let looks = runtime.downgrade();
+    let unused = Last(move || drop(looks.behavior_version(pid)));
+    let swaps = runtime.downgrade();
+    let version = returns("a swap", move || swaps.hot_swap_pull(pid, Some(Arc::new(unused)), Arc::new(())));
+    assert_eq!(version.unwrap(), 3);
+}
