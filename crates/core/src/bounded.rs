@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::cell::Cell;
+use crate::cell::{Cell, flag};
 use crate::counters::Dropped;
 use crate::details::Details;
 use crate::message::{Incoming, Message};
@@ -275,23 +275,37 @@ pub(crate) fn put_back(cell: &Cell, pid: Pid, messages: Vec<Message>) {
     });
 }
 
-/// Waits until the mailbox has room or its actor is gone. False: the time is over.
+/// Has those who wait for room look again: the mailbox takes nothing any more, or has another policy. Under no cell's lock.
+pub(crate) fn announce(cell: &Cell, pid: Pid) {
+    if !cell.has(flag::BOUNDED) {
+        return;
+    }
+    let room = cell.look_at_details(pid, |details| details.bounded.as_ref().map(|bounded| bounded.room()));
+    if let Some(room) = room.flatten() {
+        room.announce();
+    }
+}
+
+/// Waits until the mailbox has room or another policy, takes nothing any more, or its actor is gone. False: the time is
+/// over.
 ///
 /// Each look takes the cell's lock after `waiting` was raised: an owner that makes room later takes that lock later,
 /// so it sees the raised count and announces; the announcement waits for `lock`, so it is not missed.
 pub(crate) fn wait_for_room(cell: &Cell, pid: Pid, timeout: Duration) -> bool {
     let look = || {
-        let bounded = cell.look_at_details(pid, |details| {
-            details.bounded.as_ref().map(|bounded| (bounded.is_full(), bounded.room()))
+        let full = cell.look_at_details(pid, |details| {
+            let bounded = details.bounded.as_ref().filter(|bounded| bounded.is_full())?;
+            Some((bounded.room(), bounded.policy))
         });
-        bounded.flatten().filter(|(full, _)| *full).map(|(_, room)| room)
+        full.flatten().filter(|_| cell.word.is_open())
     };
-    let Some(room) = look() else { return true };
+    let Some((room, policy)) = look() else { return true };
+    let may_try = || look().is_none_or(|(_, now)| now != policy);
     let deadline = Instant::now().checked_add(timeout);
     let mut lock = room.lock.lock();
     room.waiting.fetch_add(1, Ordering::SeqCst);
-    let mut has_room = look().is_none();
-    while !has_room {
+    let mut is_over = may_try();
+    while !is_over {
         let timed_out = match deadline {
             Some(deadline) => room.made.wait_until(&mut lock, deadline).timed_out(),
             None => {
@@ -299,11 +313,15 @@ pub(crate) fn wait_for_room(cell: &Cell, pid: Pid, timeout: Duration) -> bool {
                 false
             }
         };
-        has_room = look().is_none();
+        is_over = may_try();
         if timed_out {
             break;
         }
     }
     room.waiting.fetch_sub(1, Ordering::SeqCst);
-    has_room
+    is_over
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+#[path = "bounded_tests.rs"]
+mod tests;

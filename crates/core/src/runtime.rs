@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::actor_ref::ActorRef;
+use crate::bounded;
 use crate::cell::{Cell, flag};
 use crate::context;
 use crate::details::{Details, ExitHook};
@@ -199,7 +200,8 @@ impl Runtime {
         self.try_send(pid, payload)
     }
 
-    /// Waits until a full mailbox has room, or its actor is gone. False: the time is over.
+    /// Waits until a full mailbox has room, or its senders should look again: it has another policy, or takes nothing any more.
+    /// False: the time is over.
     #[must_use]
     pub fn wait_for_room(&self, pid: Pid, timeout: Duration) -> bool {
         self.shared.wait_for_room(pid, timeout)
@@ -320,6 +322,7 @@ impl Runtime {
             details.bounded.as_mut().map(|bounded| bounded.policy = policy).is_some()
         });
         if set == Some(true) {
+            bounded::announce(cell, pid);
             return Ok(());
         }
         Err(Error::invalid(format!("actor {pid} has an unbounded mailbox: it never overflows")))

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 
-use crate::bounded::Offer;
+use crate::bounded::{self, Offer};
 use crate::cell::{Cell, flag};
 use crate::counters::{Counters, Dropped};
 use crate::depth::Depth;
@@ -338,6 +338,9 @@ impl Shared {
         if signalled == Signalled::Schedule {
             self.schedule_on(lane, cell, pid);
         }
+        if close {
+            bounded::announce(cell, pid);
+        }
         Some(changed)
     }
 
@@ -484,7 +487,7 @@ impl Shared {
         let Some(cell) = self.table.get(pid) else { return true };
         match remote::of(cell, pid) {
             Some(remote) => remote.peer.wait_for_room(timeout),
-            None => crate::bounded::wait_for_room(cell, pid, timeout),
+            None => bounded::wait_for_room(cell, pid, timeout),
         }
     }
 }
