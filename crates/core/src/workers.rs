@@ -205,12 +205,16 @@ impl Workers {
         self.take_next(number).or_else(|| queue.pop())
     }
 
-    /// Hands what a stuck worker would run next to the others.
+    /// Hands what a stuck worker would run next, and what lies in its queue, to the others: one that is busy looks there, and
+    /// in no other's queue.
     fn free_what_waits_behind_the_stuck(&self, turns_before: &[u64]) {
         for (number, before) in turns_before.iter().enumerate() {
-            if self.watch.turns_of(number) == *before
-                && let Some(Ready(cell)) = self.take_next(number)
-            {
+            if self.watch.turns_of(number) != *before {
+                continue;
+            }
+            let stealer = &self.stealers[number];
+            let queued = std::iter::from_fn(|| steal(|| stealer.steal())).take(stealer.len());
+            for Ready(cell) in queued.chain(self.take_next(number)) {
                 // SAFETY: cells live as long as the table; a queued cell is in one queue only.
                 self.inject(unsafe { &*cell });
             }
@@ -246,15 +250,19 @@ impl Workers {
             return Some(ready);
         }
         let count = self.stealers.len();
-        (1..count).map(|offset| &self.stealers[(number + offset) % count]).find_map(|stealer| {
-            loop {
-                match stealer.steal_batch_and_pop(queue) {
-                    Steal::Success(ready) => return Some(ready),
-                    Steal::Empty => return None,
-                    Steal::Retry => {}
-                }
-            }
-        })
+        (1..count)
+            .map(|offset| &self.stealers[(number + offset) % count])
+            .find_map(|stealer| steal(|| stealer.steal_batch_and_pop(queue)))
+    }
+}
+
+fn steal(attempt: impl Fn() -> Steal<Ready>) -> Option<Ready> {
+    loop {
+        match attempt() {
+            Steal::Success(ready) => return Some(ready),
+            Steal::Empty => return None,
+            Steal::Retry => {}
+        }
     }
 }
 

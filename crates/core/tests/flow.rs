@@ -4,11 +4,15 @@
 
 mod common;
 
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
 
 use bytes::Bytes;
-use common::{Bell, DEADLINE, collector, plain, runtime};
-use iris_core::{Bounds, HostedLane, LaneHost, Overflow, Payload, Pid, Runtime, SpawnOptions};
+use common::{Bell, DEADLINE, Gate, collector, eventually, plain, runtime};
+use iris_core::{
+    Bounds, Context, Flow, HostedLane, LaneHost, Message, Overflow, Payload, Pid, Runtime, RuntimeOptions,
+    SpawnOptions,
+};
 
 struct Host;
 
@@ -73,4 +77,43 @@ fn a_function_that_a_swap_has_no_use_for_goes_under_no_lock() {
     let swaps = runtime.downgrade();
     let version = returns("a swap", move || swaps.hot_swap_pull(pid, Some(Arc::new(unused)), Arc::new(())));
     assert_eq!(version.unwrap(), 3);
+}
+
+#[test]
+fn what_waits_behind_a_stuck_handler_is_run_by_the_busy() {
+    let runtime = Runtime::with_options(RuntimeOptions { workers: 2, ..RuntimeOptions::default() }).unwrap();
+    let talks = Arc::new(AtomicUsize::new(0));
+    let peers = Arc::new(OnceLock::<[Pid; 2]>::new());
+    let talker = |other: usize| {
+        let (talks, peers) = (Arc::clone(&talks), Arc::clone(&peers));
+        let handler = move |context: &Context<'_>, _: Message| {
+            talks.fetch_add(1, Ordering::Relaxed);
+            let _ = context.send(peers.get().unwrap()[other], b"more");
+            Flow::Continue
+        };
+        runtime.spawn(handler, plain()).unwrap()
+    };
+    let pair = [talker(1), talker(0)];
+    peers.set(pair).unwrap();
+    let (first, first_heard) = collector();
+    let (second, second_heard) = collector();
+    let (first, second) = (runtime.spawn(first, plain()).unwrap(), runtime.spawn(second, plain()).unwrap());
+    let gate = Gate::default();
+    let (waits, talked) = (gate.clone(), Arc::clone(&talks));
+    let stuck = move |context: &Context<'_>, _: Message| {
+        // They talk on the other worker by then, which is never idle.
+        let before = talked.load(Ordering::Relaxed);
+        eventually("the others talk", || talked.load(Ordering::Relaxed) > before + 100);
+        context.send(first, b"first").unwrap();
+        context.send(second, b"second").unwrap();
+        waits.pass();
+        Flow::Continue
+    };
+    let stuck = runtime.spawn(stuck, plain()).unwrap();
+    runtime.send(pair[0], b"begin".into()).unwrap();
+    runtime.send(stuck, b"go".into()).unwrap();
+    gate.wait_for_one_inside();
+    assert_eq!(second_heard.recv_timeout(DEADLINE / 2).unwrap(), b"second");
+    assert_eq!(first_heard.recv_timeout(DEADLINE / 2).unwrap(), b"first");
+    gate.open();
 }
