@@ -84,14 +84,6 @@ impl Bounded {
         !self.queue.is_empty() && !self.fits(self.wanted)
     }
 
-    /// Whether a message of this length would be refused, for good or for now.
-    pub(crate) fn refuses(&self, length: usize) -> bool {
-        let spills = self.spill.as_ref().is_some_and(|spill| spill.len() > 0);
-        let Bounds { messages, bytes } = self.bounds;
-        let admission = self.policy.decide(self.queue.len(), self.bytes, length, messages, bytes);
-        !spills && matches!(admission, Admission::Refuse | Admission::Wait)
-    }
-
     pub(crate) fn offer(&mut self, message: Message) -> Offer {
         if self.spill.as_ref().is_some_and(|spill| spill.len() > 0) {
             return self.spill(message);

@@ -6,12 +6,14 @@ mod common;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
+use std::time::Duration;
 
 use bytes::Bytes;
+use common::nodes::HERE;
 use common::{Bell, DEADLINE, Gate, collector, eventually, plain, runtime};
 use iris_core::{
-    Bounds, Context, Flow, HostedLane, LaneHost, Message, Overflow, Payload, Pid, Runtime, RuntimeOptions,
-    SpawnOptions,
+    Bounds, Context, Flow, HostedLane, LaneHost, MeshOptions, Message, Overflow, Payload, Pid, Refusal,
+    Runtime, RuntimeOptions, SpawnOptions,
 };
 
 struct Host;
@@ -116,4 +118,57 @@ fn what_waits_behind_a_stuck_handler_is_run_by_the_busy() {
     assert_eq!(second_heard.recv_timeout(DEADLINE / 2).unwrap(), b"second");
     assert_eq!(first_heard.recv_timeout(DEADLINE / 2).unwrap(), b"first");
     gate.open();
+}
+
+fn mailbox_full(runtime: &Runtime) -> u64 {
+    runtime.dead_letters().into_iter().find(|(reason, _)| *reason == "MailboxFull").unwrap().1
+}
+
+#[test]
+fn an_offer_along_a_redirect_that_finds_no_room_is_not_counted() {
+    for overflow in [Overflow::DropNewest, Overflow::Block] {
+        let runtime = runtime();
+        let lane = runtime.add_lane(Arc::new(Host)).unwrap();
+        let last = full(&runtime, &lane, overflow);
+        let first = full(&runtime, &lane, Overflow::Redirect(last));
+        let refused = runtime.offer(first, b"2".into()).unwrap_err();
+        assert_eq!((refused.refusal, mailbox_full(&runtime)), (Refusal::WouldBlock, 0), "{overflow:?}");
+    }
+}
+
+#[test]
+fn an_offer_to_another_node_waits_for_room_alone() {
+    let there = runtime();
+    let options = || MeshOptions { payload_max: 5_000, window: 70_000, ..MeshOptions::default() };
+    let address = there.listen(HERE, Some(options())).unwrap();
+    let kept = there.spawn_observed(plain()).unwrap();
+    there.register("kept", kept).unwrap();
+    let here = runtime();
+    here.start_mesh(options()).unwrap();
+    let proxy = here.resolve_remote(&address.to_string(), "kept").unwrap().unwrap();
+    for overflow in [Overflow::DropNewest, Overflow::Block] {
+        here.set_overflow(proxy, overflow).unwrap();
+        let refused = loop {
+            if let Err(refused) = here.offer(proxy, vec![0; 4_000].into()) {
+                break refused.refusal;
+            }
+        };
+        assert_eq!((refused, mailbox_full(&here)), (Refusal::WouldBlock, 0), "{overflow:?}");
+    }
+    let refused = here.offer(proxy, vec![0; 6_000].into()).unwrap_err();
+    assert_eq!((refused.refusal, refused.payload.len()), (Refusal::TooLarge, 6_000));
+    assert_eq!(mailbox_full(&here), 1);
+}
+
+#[test]
+fn a_virtual_actor_that_is_sent_to_by_a_redirect_retires() {
+    let runtime = runtime();
+    let lane = runtime.add_lane(Arc::new(Host)).unwrap();
+    let (behaviour, heard) = collector();
+    let options = SpawnOptions { idle_timeout: Some(Duration::from_millis(1)), ..plain() };
+    let retires = runtime.spawn(behaviour, options).unwrap();
+    let first = full(&runtime, &lane, Overflow::Redirect(retires));
+    runtime.send(first, b"2".into()).unwrap();
+    assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), b"2");
+    assert!(runtime.join(retires, Some(DEADLINE)));
 }
