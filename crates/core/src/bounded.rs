@@ -24,6 +24,9 @@ pub(crate) struct Bounded {
     bounds: Bounds,
     pub(crate) policy: Overflow,
     queue: VecDeque<Message>,
+    /// Messages that the owner took out to keep them for later: they wait, too.
+    stashed: usize,
+    /// Of all that wait, but for what was spilled.
     bytes: usize,
     spill: Option<Spill>,
     room: Arc<Room>,
@@ -64,6 +67,7 @@ impl Bounded {
             bounds,
             policy,
             queue: VecDeque::new(),
+            stashed: 0,
             bytes: 0,
             spill: None,
             room: Arc::default(),
@@ -81,7 +85,7 @@ impl Bounded {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        !self.queue.is_empty() && !self.fits(self.wanted)
+        self.waiting() > 0 && !self.fits(self.wanted)
     }
 
     pub(crate) fn offer(&mut self, message: Message) -> Offer {
@@ -89,13 +93,8 @@ impl Bounded {
             return self.spill(message);
         }
         let length = message.payload().len();
-        match self.policy.decide(
-            self.queue.len(),
-            self.bytes,
-            length,
-            self.bounds.messages,
-            self.bounds.bytes,
-        ) {
+        match self.policy.decide(self.waiting(), self.bytes, length, self.bounds.messages, self.bounds.bytes)
+        {
             Admission::Admit => {
                 self.append(message);
                 Offer::Taken
@@ -118,8 +117,13 @@ impl Bounded {
         }
     }
 
+    /// Messages that wait, but for those that were spilled.
+    fn waiting(&self) -> usize {
+        self.queue.len() + self.stashed
+    }
+
     fn fits(&self, length: usize) -> bool {
-        self.queue.len() < self.bounds.messages && self.bytes.saturating_add(length) <= self.bounds.bytes
+        self.waiting() < self.bounds.messages && self.bytes.saturating_add(length) <= self.bounds.bytes
     }
 
     fn append(&mut self, message: Message) {
@@ -181,6 +185,25 @@ impl Bounded {
         message.or_else(|| self.pop_queue())
     }
 
+    fn pop_to_stash(&mut self) -> Option<Message> {
+        let message = self.pop()?;
+        self.stashed += 1;
+        self.bytes += message.payload().len();
+        Some(message)
+    }
+
+    fn unstash(&mut self, length: usize) {
+        self.stashed -= 1;
+        self.bytes -= length;
+    }
+
+    /// Whether the oldest is to be dropped of what is stashed, for something that came later.
+    fn drops_stashed(&self) -> bool {
+        let Bounds { messages, bytes } = self.bounds;
+        let is_over = self.stashed > messages || (self.stashed > 1 && self.bytes > bytes);
+        is_over && self.policy == Overflow::DropOldest
+    }
+
     /// How many spilled messages were lost since it was last asked.
     pub(crate) fn take_lost(&mut self) -> usize {
         std::mem::take(&mut self.lost)
@@ -206,22 +229,51 @@ impl Room {
 
 /// Owner: takes the oldest message.
 pub(crate) fn take(shared: &Shared, cell: &Cell, pid: Pid) -> Option<Message> {
-    take_if(shared, cell, pid, |_| true)
+    take_if(shared, cell, pid, |_| true, Bounded::pop)
+}
+
+/// Owner: takes the oldest message to keep it for later. It counts against the bounds until [`unstash`].
+pub(crate) fn take_to_stash(shared: &Shared, cell: &Cell, pid: Pid) -> Option<Message> {
+    take_if(shared, cell, pid, |_| true, Bounded::pop_to_stash)
+}
+
+/// Owner: a message of this length is kept no longer.
+pub(crate) fn unstash(cell: &Cell, pid: Pid, length: usize) {
+    let room = cell.look_at_details(pid, |details| {
+        let bounded = details.bounded.as_mut()?;
+        bounded.unstash(length);
+        bounded.room.is_wanted().then(|| bounded.room())
+    });
+    if let Some(room) = room.flatten() {
+        room.announce();
+    }
+}
+
+/// Owner: whether what is kept is more than the bounds allow, and the oldest goes.
+pub(crate) fn drops_stashed(cell: &Cell, pid: Pid) -> bool {
+    let drops = cell.look_at_details(pid, |details| details.bounded.as_ref().map(|b| b.drops_stashed()));
+    drops.flatten() == Some(true)
 }
 
 /// Owner: takes the oldest message, unless signals wait: what one of them changed before the message was sent must be
 /// changed before it is handled.
 pub(crate) fn take_after_signals(shared: &Shared, cell: &Cell, pid: Pid) -> Option<Message> {
-    take_if(shared, cell, pid, |details| details.signals.is_empty())
+    take_if(shared, cell, pid, |details| details.signals.is_empty(), Bounded::pop)
 }
 
-fn take_if(shared: &Shared, cell: &Cell, pid: Pid, may: impl FnOnce(&Details) -> bool) -> Option<Message> {
+fn take_if(
+    shared: &Shared,
+    cell: &Cell,
+    pid: Pid,
+    may: impl FnOnce(&Details) -> bool,
+    pop: impl FnOnce(&mut Bounded) -> Option<Message>,
+) -> Option<Message> {
     let taken = cell.look_at_details(pid, |details| {
         if !may(details) {
             return None;
         }
         let bounded = details.bounded.as_mut()?;
-        let message = bounded.pop();
+        let message = pop(bounded);
         let lost = std::mem::take(&mut bounded.lost);
         cell.count_taken_beside_senders(lost as u64 + u64::from(message.is_some()));
         Some((message, lost, bounded.room.is_wanted().then(|| bounded.room())))

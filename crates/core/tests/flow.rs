@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::nodes::HERE;
-use common::{Bell, DEADLINE, Gate, collector, eventually, plain, runtime};
+use common::{Bell, DEADLINE, Gate, bytes, collector, eventually, plain, runtime};
 use iris_core::{
-    Bounds, Context, Flow, HostedLane, LaneHost, MeshOptions, Message, Overflow, Payload, Pid, Refusal,
-    Runtime, RuntimeOptions, SpawnOptions,
+    Bounds, Context, Error, Flow, HostedLane, Incoming, LaneHost, MeshOptions, Message, Overflow, Payload,
+    Pid, PullMailbox, Received, Refusal, Runtime, RuntimeOptions, SpawnOptions,
 };
 
 struct Host;
@@ -158,6 +158,61 @@ fn an_offer_to_another_node_waits_for_room_alone() {
     let refused = here.offer(proxy, vec![0; 6_000].into()).unwrap_err();
     assert_eq!((refused.refusal, refused.payload.len()), (Refusal::TooLarge, 6_000));
     assert_eq!(mailbox_full(&here), 1);
+}
+
+fn offered(runtime: &Runtime, mailbox: &PullMailbox, text: &str) -> bool {
+    runtime.try_send(mailbox.pid(), text.as_bytes().into()).is_ok()
+}
+
+fn select(mailbox: &mut PullMailbox, text: &str) -> Option<Incoming> {
+    match mailbox.select::<Error>(&mut |incoming| Ok(bytes(incoming) == text.as_bytes())).unwrap() {
+        Received::Message(incoming) => Some(incoming),
+        Received::Empty => None,
+        Received::Stopped => panic!("nobody stopped it"),
+    }
+}
+
+#[test]
+fn what_a_select_passes_over_counts_against_the_bounds() {
+    let runtime = runtime();
+    for overflow in [Overflow::DropNewest, Overflow::Block, Overflow::DropOldest] {
+        let mut mailbox = runtime.spawn_pull(bounded(2, overflow), Arc::new(Bell::default())).unwrap();
+        let drops = overflow == Overflow::DropOldest;
+        for number in 0..10 {
+            assert_eq!(
+                offered(&runtime, &mailbox, &format!("{number}")),
+                drops || number < 2,
+                "{overflow:?}"
+            );
+            assert!(select(&mut mailbox, "none").is_none());
+            assert!(runtime.mailbox_size(mailbox.pid()).unwrap() <= 2, "{overflow:?}");
+        }
+        let (first, second) = if drops { ("8", "9") } else { ("0", "1") };
+        assert!(select(&mut mailbox, second).is_some(), "{overflow:?}");
+        assert!(offered(&runtime, &mailbox, "last"), "{overflow:?}");
+        for expected in [first, "last"] {
+            let Received::Message(incoming) = mailbox.try_recv() else { panic!("{expected} is missing") };
+            assert_eq!(bytes(&incoming), expected.as_bytes(), "{overflow:?}");
+        }
+        assert!(offered(&runtime, &mailbox, "a") && offered(&runtime, &mailbox, "b"), "{overflow:?}");
+    }
+    assert!(runtime.dead_letters().contains(&("DroppedOldest", 8)));
+}
+
+#[test]
+fn a_select_looks_at_what_was_spilled() {
+    let runtime = runtime();
+    let mut mailbox =
+        runtime.spawn_pull(bounded(2, Overflow::Spill(None)), Arc::new(Bell::default())).unwrap();
+    for number in 0..10 {
+        assert!(offered(&runtime, &mailbox, &format!("{number}")));
+        assert!(select(&mut mailbox, "none").is_none());
+    }
+    assert!(select(&mut mailbox, "9").is_some());
+    for expected in 0..9 {
+        let Received::Message(incoming) = mailbox.try_recv() else { panic!("{expected} is missing") };
+        assert_eq!(bytes(&incoming), expected.to_string().as_bytes());
+    }
 }
 
 #[test]
