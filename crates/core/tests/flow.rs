@@ -227,3 +227,38 @@ fn a_virtual_actor_that_is_sent_to_by_a_redirect_retires() {
     assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), b"2");
     assert!(runtime.join(retires, Some(DEADLINE)));
 }
+
+/// In a process of its own: all its threads do without memory for a moment.
+#[cfg(target_os = "linux")]
+#[test]
+fn workers_that_cannot_be_started_are_started_later() {
+    const ALONE: &str = "IRIS_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return cannot_start_workers();
+    }
+    let name = "workers_that_cannot_be_started_are_started_later";
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = command.args([name, "--exact", "--test-threads=1"]).env(ALONE, "1").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[cfg(target_os = "linux")]
+fn cannot_start_workers() {
+    let runtime = runtime();
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let used = status.split(' ').next().unwrap().parse::<u64>().unwrap() * 4096;
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointers are to a local, and a smaller limit takes nothing from what there is.
+    unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) };
+    let little = libc::rlimit { rlim_cur: used + (1 << 20), ..limit };
+    // SAFETY: as above.
+    unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const little) };
+    let refused = runtime.spawn(collector().0, plain());
+    // SAFETY: as above.
+    unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) };
+    assert!(refused.is_err(), "there was room for a thread");
+    let (behaviour, heard) = collector();
+    let pid = runtime.spawn(behaviour, plain()).unwrap();
+    runtime.send(pid, b"x".into()).unwrap();
+    assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), b"x");
+}
