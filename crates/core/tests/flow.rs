@@ -13,13 +13,23 @@ use common::nodes::HERE;
 use common::{Bell, DEADLINE, Gate, bytes, collector, eventually, plain, runtime};
 use iris_core::{
     Bounds, Context, Error, Flow, HostedLane, Incoming, LaneHost, MeshOptions, Message, Overflow, Payload,
-    Pid, PullMailbox, Received, Refusal, Runtime, RuntimeOptions, SpawnOptions,
+    Pid, PullMailbox, Received, Refusal, Runtime, RuntimeOptions, SpawnOptions, Waiter,
 };
 
 struct Host;
 
 impl LaneHost for Host {
     fn wake(&self) {}
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Waiter for Woken {
+    fn wake(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 /// Calls something when it goes.
@@ -213,6 +223,22 @@ fn a_select_looks_at_what_was_spilled() {
         let Received::Message(incoming) = mailbox.try_recv() else { panic!("{expected} is missing") };
         assert_eq!(bytes(&incoming), expected.to_string().as_bytes());
     }
+}
+
+#[test]
+fn a_taker_leaves_the_next_reader_to_be_woken() {
+    let runtime = runtime();
+    let pid = runtime.spawn_observed(plain()).unwrap();
+    runtime.send(pid, b"a".into()).unwrap();
+    let woken = Arc::new(Woken::default());
+    let found = runtime.select_observed::<Error>(pid, &mut |_| {
+        // Another reader finds nothing meanwhile, and waits.
+        assert!(runtime.take_observed(pid)?.is_empty());
+        runtime.notify_observed(pid, Arc::clone(&woken) as _)?;
+        Ok(false)
+    });
+    assert!(found.unwrap().is_none());
+    assert_eq!(woken.0.load(Ordering::SeqCst), 1);
 }
 
 #[test]
