@@ -296,9 +296,10 @@ fn take_if(
 fn drop_strays(shared: &Shared, cell: &Cell, pid: Pid) {
     let mut strays = cell.word.take();
     while let Some(node) = strays.pop() {
+        let receiver = pid.of_generation(node.generation());
         if let Incoming::User(message) = node.into_incoming() {
             cell.count_taken_beside_senders(1);
-            shared.drop_message(pid, message, Dropped::ActorExited);
+            shared.drop_message(receiver, message, Dropped::ActorExited);
         }
     }
 }

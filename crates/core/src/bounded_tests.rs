@@ -1,4 +1,4 @@
-//! What senders that wait for room are told.
+//! What senders that wait for room are told, and what strangers leave in the mailbox.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -8,6 +8,7 @@ use super::*;
 use crate::behaviour::Flow;
 use crate::context::Context;
 use crate::lane::{HostedLane, LaneHost};
+use crate::node::Node;
 use crate::options::SpawnOptions;
 use crate::runtime::Runtime;
 use crate::send::Refusal;
@@ -106,4 +107,30 @@ fn a_change_of_policy_ends_the_wait_for_room() {
         runtime.set_overflow(pid, policy).expect("it is bounded");
         assert_eq!(outcome(sender), expected, "{policy:?}");
     }
+}
+
+#[test]
+fn a_late_message_is_a_dead_letter_of_whom_it_was_sent_to() {
+    let runtime = Runtime::new().expect("a runtime");
+    let lane = runtime.add_lane(Arc::new(Host)).expect("a lane");
+    let listener = runtime.spawn_observed(SpawnOptions::default()).expect("a listener");
+    runtime.listen_dead_letters(Some(listener)).expect("it lives");
+    let spawn =
+        || runtime.spawn(|_: &Context<'_>, _: Message| Flow::Continue, block(&lane)).expect("an actor");
+    let earlier = spawn();
+    assert!(runtime.stop(earlier));
+    let later = || Some(spawn()).filter(|pid| pid.index() == earlier.index());
+    let pid = std::iter::repeat_with(later).flatten().next().expect("the slot is used again");
+    let cell = runtime.shared().cell(pid).expect("it lives");
+    assert!(matches!(
+        cell.word.push(Node::new(earlier.generation(), Message::new(b"late".into()))),
+        crate::mailbox::Push::Schedule
+    ));
+    cell.enqueued.fetch_add(1, Ordering::Release);
+    runtime.shared().schedule(cell);
+    assert!(lane.drain_one());
+    let told = runtime.take_observed(listener).expect("the listener lives");
+    let [Incoming::System(letter)] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((letter.target_pid, letter.detail), (Some(earlier), Some(Dropped::ActorExited.name())));
+    assert_eq!(runtime.mailbox_size(pid), Some(0));
 }
