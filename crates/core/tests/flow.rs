@@ -12,8 +12,8 @@ use bytes::Bytes;
 use common::nodes::HERE;
 use common::{Bell, DEADLINE, Gate, bytes, collector, eventually, plain, runtime};
 use iris_core::{
-    Bounds, Context, Error, Flow, HostedLane, Incoming, LaneHost, MeshOptions, Message, Overflow, Payload,
-    Pid, PullMailbox, Received, Refusal, Runtime, RuntimeOptions, SpawnOptions, Waiter,
+    Bounds, Context, Error, Flow, HostedLane, Incoming, LaneHost, MeshOptions, Message, Overflow, Own,
+    Payload, Pid, PullMailbox, Received, Refusal, Runtime, RuntimeOptions, SpawnOptions, Waiter,
 };
 
 struct Host;
@@ -252,6 +252,29 @@ fn a_virtual_actor_that_is_sent_to_by_a_redirect_retires() {
     runtime.send(first, b"2".into()).unwrap();
     assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), b"2");
     assert!(runtime.join(retires, Some(DEADLINE)));
+}
+
+#[test]
+fn a_future_that_wakes_itself_leaves_others_their_turn() {
+    let runtime = runtime();
+    let lane = runtime.add_lane(Arc::new(Host)).unwrap();
+    let options = || SpawnOptions { lane: lane.id(), ..plain() };
+    let never = |_: Own, _: Message| {
+        std::future::poll_fn(|context: &mut std::task::Context<'_>| {
+            context.waker().wake_by_ref();
+            std::task::Poll::<Flow>::Pending
+        })
+    };
+    let restless = runtime.spawn_async(never, options()).unwrap();
+    let (other, heard) = collector();
+    let other = runtime.spawn(other, options()).unwrap();
+    runtime.send(restless, b"go".into()).unwrap();
+    runtime.send(other, b"x".into()).unwrap();
+    let drained = Arc::clone(&lane);
+    returns("a turn", move || (0..2).for_each(|_| assert!(drained.drain_one())));
+    assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), b"x");
+    assert!(runtime.stop(restless) && lane.drain_one());
+    assert!(runtime.join(restless, Some(DEADLINE)));
 }
 
 /// In a process of its own: all its threads do without memory for a moment.
