@@ -123,7 +123,11 @@ export declare class NodeRuntime implements AsyncDisposable {
   sendMany(pid: Pid, messages: Iterable<Data>): number
   /** Sends to who has the name; false: nobody has it, or the mailbox refused. */
   sendNamed(name: string, data: Data): boolean
-  /** Sends as soon as the mailbox takes it; false: the time is over, or the actor is gone. */
+  /**
+   * Sends as soon as the mailbox takes it; false: the time is over, or the actor is gone.
+   *
+   * @throws `InvalidArgument` for a message larger than the actor's node takes
+   */
   sendWhenRoom(pid: Pid, data: Data, options?: RoomOptions): Promise<boolean>
   /**
    * Sends a buffer of {@link allocateBuffer} without copying it; its view is empty from then on. False: the message was

@@ -107,6 +107,25 @@ test('bounded_redirects', async () => {
   expect([got, other.got]).toEqual([['1'], ['2', '3']])
 })
 
+test('sends that wait for room along a redirect are no dead letters', async () => {
+  const rt = open()
+  const gate = deferred()
+  const [first, last] = [1, 2].map(() => rt.spawnBounded(() => gate.promise, 1, 1))
+  rt.setOverflowPolicy(first, 'redirect', last)
+  for (const pid of [first, last]) rt.send(pid, 'in hand')
+  await eventually(() => rt.mailboxSize(first) + rt.mailboxSize(last) === 0, 'the handlers to begin')
+  for (const pid of [first, last]) expect(rt.send(pid, 'waits')).toBe(true)
+  const other = collector(rt)
+  const sent = rt.sendWhenRoom(first, 'x')
+  for (let number = 0; number < 20; number++) {
+    rt.send(other.pid, 'y')
+    await eventually(() => other.got.length > number, 'a turn, after which the send is tried again')
+  }
+  expect(rt.stats().dropped.MailboxFull).toBe(0)
+  gate.resolve()
+  expect(await sent).toBe(true)
+})
+
 test('bounded_spills_in_order', async () => {
   const rt = open()
   const { pid, got } = bounded(rt, 3)

@@ -9,7 +9,7 @@ const { spawn } = require('node:child_process')
 
 const { devCerts } = require('../..')
 const { Log } = require('../../js/log.js')
-const { closeAll, eventually, open } = require('./helpers.js')
+const { closeAll, deferred, eventually, open } = require('./helpers.js')
 const { run } = require('./processes.js')
 
 const ROOT = path.join(__dirname, '..', '..')
@@ -313,4 +313,29 @@ test.each([
     main()
   `
   expect(await run(client)).toMatchObject({ out, err: '', code: 0 })
+})
+
+test('a send that waits for room at another node is no dead letter, and one that is too large is rejected', async () => {
+  const [here, there] = [open(), open()]
+  const gate = deferred()
+  there.register(
+    'slow',
+    there.spawn(() => gate.promise),
+  )
+  const address = there.listen('127.0.0.1:0', { payloadMax: 5000, window: 70_000 })
+  const slow = await here.resolveRemote(address, 'slow')
+  const tooLarge = { code: 'InvalidArgument', message: expect.stringMatching('6000 bytes are more than') }
+  for (const policy of ['dropnew', 'block']) {
+    here.setOverflowPolicy(slow, policy)
+    await expect(here.sendWhenRoom(slow, Buffer.alloc(6000))).rejects.toMatchObject(tooLarge)
+  }
+  const counted = here.stats().dropped.MailboxFull
+  const sent = Array.from({ length: 100 }, () => here.sendWhenRoom(slow, Buffer.alloc(4000)))
+  const late = here.sendWhenRoom(slow, Buffer.alloc(6000))
+  const last = here.sendWhenRoom(slow, 'behind it')
+  gate.resolve()
+  await expect(late).rejects.toMatchObject(tooLarge)
+  expect(await Promise.all([...sent, last])).toEqual(Array(101).fill(true))
+  // The one that was too large, and no try of those that waited.
+  expect(here.stats().dropped.MailboxFull - counted).toBe(1)
 })

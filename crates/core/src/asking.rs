@@ -99,10 +99,7 @@ impl Runtime {
                 Refusal::Full | Refusal::WouldBlock => {
                     Error::new(ErrorKind::MailboxFull, format!("the mailbox of actor {pid} is full"))
                 }
-                Refusal::TooLarge => {
-                    let length = message.payload().len();
-                    Error::invalid(format!("{length} bytes are more than the node of actor {pid} takes"))
-                }
+                Refusal::TooLarge => Error::too_large(pid, message.payload().len()),
             };
             state.complete(Err(error));
             drop(message.take_reply());

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::cell::Cell;
+use crate::cell::{Cell, flag};
 use crate::counters::Dropped;
 use crate::message::{Incoming, Message};
 use crate::options::Bounds;
@@ -23,6 +23,9 @@ pub(crate) struct Bounded {
     bounds: Bounds,
     pub(crate) policy: Overflow,
     queue: VecDeque<Message>,
+    /// Messages that the owner took out to keep them for later: they wait, too.
+    stashed: usize,
+    /// Of all that wait, but for what was spilled.
     bytes: usize,
     spill: Option<Spill>,
     room: Arc<Room>,
@@ -47,6 +50,8 @@ pub(crate) enum Offer {
     Taken,
     /// Queued in the place of these, which are dropped.
     TakenFor(Vec<Message>),
+    /// Written to the spill. What is left of it may run code of users when it goes, which is not for under the lock.
+    Spilled(Message),
     /// Refused.
     Full(Message),
     /// Refused for now.
@@ -61,6 +66,7 @@ impl Bounded {
             bounds,
             policy,
             queue: VecDeque::new(),
+            stashed: 0,
             bytes: 0,
             spill: None,
             room: Arc::default(),
@@ -78,15 +84,7 @@ impl Bounded {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        !self.queue.is_empty() && !self.fits(self.wanted)
-    }
-
-    /// Whether a message of this length would be refused, for good or for now.
-    pub(crate) fn refuses(&self, length: usize) -> bool {
-        let spills = self.spill.as_ref().is_some_and(|spill| spill.len() > 0);
-        let Bounds { messages, bytes } = self.bounds;
-        let admission = self.policy.decide(self.queue.len(), self.bytes, length, messages, bytes);
-        !spills && matches!(admission, Admission::Refuse | Admission::Wait)
+        self.waiting() > 0 && !self.fits(self.wanted)
     }
 
     pub(crate) fn offer(&mut self, message: Message) -> Offer {
@@ -94,13 +92,8 @@ impl Bounded {
             return self.spill(message);
         }
         let length = message.payload().len();
-        match self.policy.decide(
-            self.queue.len(),
-            self.bytes,
-            length,
-            self.bounds.messages,
-            self.bounds.bytes,
-        ) {
+        match self.policy.decide(self.waiting(), self.bytes, length, self.bounds.messages, self.bounds.bytes)
+        {
             Admission::Admit => {
                 self.append(message);
                 Offer::Taken
@@ -123,8 +116,13 @@ impl Bounded {
         }
     }
 
+    /// Messages that wait, but for those that were spilled.
+    fn waiting(&self) -> usize {
+        self.queue.len() + self.stashed
+    }
+
     fn fits(&self, length: usize) -> bool {
-        self.queue.len() < self.bounds.messages && self.bytes.saturating_add(length) <= self.bounds.bytes
+        self.waiting() < self.bounds.messages && self.bytes.saturating_add(length) <= self.bounds.bytes
     }
 
     fn append(&mut self, message: Message) {
@@ -154,7 +152,7 @@ impl Bounded {
             },
         };
         match spill.push(message.payload().as_slice()) {
-            Ok(()) => Offer::Taken,
+            Ok(()) => Offer::Spilled(message),
             Err(error) => {
                 tracing::warn!(%error, "a mailbox cannot spill");
                 Offer::Full(message)
@@ -186,6 +184,25 @@ impl Bounded {
         message.or_else(|| self.pop_queue())
     }
 
+    fn pop_to_stash(&mut self) -> Option<Message> {
+        let message = self.pop()?;
+        self.stashed += 1;
+        self.bytes += message.payload().len();
+        Some(message)
+    }
+
+    fn unstash(&mut self, length: usize) {
+        self.stashed -= 1;
+        self.bytes -= length;
+    }
+
+    /// Whether the oldest is to be dropped of what is stashed, for something that came later.
+    fn drops_stashed(&self) -> bool {
+        let Bounds { messages, bytes } = self.bounds;
+        let is_over = self.stashed > messages || (self.stashed > 1 && self.bytes > bytes);
+        is_over && self.policy == Overflow::DropOldest
+    }
+
     /// How many spilled messages were lost since it was last asked.
     pub(crate) fn take_lost(&mut self) -> usize {
         std::mem::take(&mut self.lost)
@@ -212,12 +229,44 @@ impl Room {
 /// Owner: takes the oldest message, unless signals wait: what one of them changed before the message was sent must be
 /// changed before it is handled.
 pub(crate) fn take_after_signals(shared: &Shared, cell: &Cell, pid: Pid) -> Option<Message> {
+    take_by(shared, cell, pid, Bounded::pop)
+}
+
+/// Owner: as [`take_after_signals`], to keep the message for later. It counts against the bounds until [`unstash`].
+pub(crate) fn take_to_stash(shared: &Shared, cell: &Cell, pid: Pid) -> Option<Message> {
+    take_by(shared, cell, pid, Bounded::pop_to_stash)
+}
+
+/// Owner: a message of this length is kept no longer.
+pub(crate) fn unstash(cell: &Cell, pid: Pid, length: usize) {
+    let room = cell.look_at_details(pid, |details| {
+        let bounded = details.bounded.as_mut()?;
+        bounded.unstash(length);
+        bounded.room.is_wanted().then(|| bounded.room())
+    });
+    if let Some(room) = room.flatten() {
+        room.announce();
+    }
+}
+
+/// Owner: whether what is kept is more than the bounds allow, and the oldest goes.
+pub(crate) fn drops_stashed(cell: &Cell, pid: Pid) -> bool {
+    let drops = cell.look_at_details(pid, |details| details.bounded.as_ref().map(|b| b.drops_stashed()));
+    drops.flatten() == Some(true)
+}
+
+fn take_by(
+    shared: &Shared,
+    cell: &Cell,
+    pid: Pid,
+    pop: impl FnOnce(&mut Bounded) -> Option<Message>,
+) -> Option<Message> {
     let taken = cell.look_at_details(pid, |details| {
         if !details.signals.is_empty() {
             return None;
         }
         let bounded = details.bounded.as_mut()?;
-        let message = bounded.pop();
+        let message = pop(bounded);
         let lost = std::mem::take(&mut bounded.lost);
         cell.count_taken_beside_senders(lost as u64 + u64::from(message.is_some()));
         Some((message, lost, bounded.room.is_wanted().then(|| bounded.room())))
@@ -240,9 +289,10 @@ pub(crate) fn take_after_signals(shared: &Shared, cell: &Cell, pid: Pid) -> Opti
 fn drop_strays(shared: &Shared, cell: &Cell, pid: Pid) {
     let mut strays = cell.word.take();
     while let Some(node) = strays.pop() {
+        let receiver = pid.of_generation(node.generation());
         if let Incoming::User(message) = node.into_incoming() {
             cell.count_taken_beside_senders(1);
-            shared.drop_message(pid, message, Dropped::ActorExited);
+            shared.drop_message(receiver, message, Dropped::ActorExited);
         }
     }
 }
@@ -263,23 +313,37 @@ pub(crate) fn put_back(cell: &Cell, pid: Pid, messages: Vec<Message>) {
     });
 }
 
-/// Waits until the mailbox has room or its actor is gone. False: the time is over.
+/// Has those who wait for room look again: the mailbox takes nothing any more, or has another policy. Under no cell's lock.
+pub(crate) fn announce(cell: &Cell, pid: Pid) {
+    if !cell.has(flag::BOUNDED) {
+        return;
+    }
+    let room = cell.look_at_details(pid, |details| details.bounded.as_ref().map(|bounded| bounded.room()));
+    if let Some(room) = room.flatten() {
+        room.announce();
+    }
+}
+
+/// Waits until the mailbox has room or another policy, takes nothing any more, or its actor is gone. False: the time is
+/// over.
 ///
 /// Each look takes the cell's lock after `waiting` was raised: an owner that makes room later takes that lock later,
 /// so it sees the raised count and announces; the announcement waits for `lock`, so it is not missed.
 pub(crate) fn wait_for_room(cell: &Cell, pid: Pid, timeout: Duration) -> bool {
     let look = || {
-        let bounded = cell.look_at_details(pid, |details| {
-            details.bounded.as_ref().map(|bounded| (bounded.is_full(), bounded.room()))
+        let full = cell.look_at_details(pid, |details| {
+            let bounded = details.bounded.as_ref().filter(|bounded| bounded.is_full())?;
+            Some((bounded.room(), bounded.policy))
         });
-        bounded.flatten().filter(|(full, _)| *full).map(|(_, room)| room)
+        full.flatten().filter(|_| cell.word.is_open())
     };
-    let Some(room) = look() else { return true };
+    let Some((room, policy)) = look() else { return true };
+    let may_try = || look().is_none_or(|(_, now)| now != policy);
     let deadline = Instant::now().checked_add(timeout);
     let mut lock = room.lock.lock();
     room.waiting.fetch_add(1, Ordering::SeqCst);
-    let mut has_room = look().is_none();
-    while !has_room {
+    let mut is_over = may_try();
+    while !is_over {
         let timed_out = match deadline {
             Some(deadline) => room.made.wait_until(&mut lock, deadline).timed_out(),
             None => {
@@ -287,11 +351,15 @@ pub(crate) fn wait_for_room(cell: &Cell, pid: Pid, timeout: Duration) -> bool {
                 false
             }
         };
-        has_room = look().is_none();
+        is_over = may_try();
         if timed_out {
             break;
         }
     }
     room.waiting.fetch_sub(1, Ordering::SeqCst);
-    has_room
+    is_over
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+#[path = "bounded_tests.rs"]
+mod tests;

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::bounded;
 use crate::cell::{Cell, flag};
 use crate::context;
 use crate::counters::Dropped;
@@ -59,6 +60,7 @@ pub(crate) fn asks_supervisor(shared: &Arc<Shared>, cell: &Cell, pid: Pid, reaso
 pub(crate) fn end(shared: &Arc<Shared>, cell: &Cell, pid: Pid, reason: ExitReason) -> bool {
     let _within = context::enter(pid);
     cell.word.close();
+    bounded::announce(cell, pid);
     let cancel = cell.look_at_details(pid, |details| details.cancel.take()).flatten();
     if let Some(cancel) = cancel {
         quietly("a cancellation", cancel);

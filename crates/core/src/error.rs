@@ -129,6 +129,12 @@ impl Error {
         Self::new(ErrorKind::NoProcess, format!("no live actor has pid {pid}"))
     }
 
+    /// A message of this length is larger than the node of this proxy takes.
+    #[must_use]
+    pub fn too_large(pid: impl fmt::Display, length: usize) -> Self {
+        Self::invalid(format!("{length} bytes are more than the node of actor {pid} takes"))
+    }
+
     /// An argument is outside its range.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidArgument, message)

@@ -69,6 +69,7 @@ mod options;
 mod peers;
 mod pull;
 mod ready;
+mod route;
 mod shared;
 mod stepper;
 mod supervisor;

@@ -25,6 +25,7 @@ impl Runtime {
         let taken = cell.with_details(pid, |details| {
             strangers = collect(cell, pid, details);
             cell.count_taken(users(&details.kept));
+            details.looked_in_vain |= details.reading > 0;
             details.kept.drain(..).collect()
         });
         self.drop_strangers(strangers);

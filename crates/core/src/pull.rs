@@ -132,8 +132,7 @@ impl PullMailbox {
     }
 
     fn take_stashed(&mut self) -> Option<Incoming> {
-        while let Some(stashed) = self.stash.pop_front() {
-            self.count_taken();
+        while let Some(stashed) = self.unstash(0) {
             match stashed {
                 Incoming::User(message) if message.is_expired() => {
                     self.shared.drop_message(self.pid, message, Dropped::AskExpired);
@@ -170,9 +169,7 @@ impl PullMailbox {
             if self.stopped.is_some() || self.restart {
                 return Ok(Received::Stopped);
             }
-            while let Some(message) = self.take() {
-                self.stash.push_back(Incoming::User(message));
-            }
+            self.stash_all(seen);
             if !self.cell().word.is_signalled() {
                 break;
             }
@@ -184,12 +181,53 @@ impl PullMailbox {
         }
         while *seen < self.stash.len() {
             if matcher(&self.stash[*seen])? {
-                self.count_taken();
-                return Ok(self.stash.remove(*seen).map_or(Received::Empty, Received::Message));
+                return Ok(self.unstash(*seen).map_or(Received::Empty, Received::Message));
             }
             *seen += 1;
         }
         Ok(Received::Empty)
+    }
+
+    /// Takes all that came, to look at it. Of a bounded mailbox it still counts against the bounds; where the oldest are to go
+    /// for what is new, they are found here.
+    fn stash_all(&mut self, seen: &mut usize) {
+        if !self.bounded {
+            while let Some(message) = self.take() {
+                self.stash.push_back(Incoming::User(message));
+            }
+            return;
+        }
+        while let Some(message) = bounded::take_to_stash(&self.shared, self.cell(), self.pid) {
+            // Counted when it is given out.
+            self.cell().count_put_back_beside_senders(1);
+            let is_expired = message.is_expired();
+            self.stash.push_back(Incoming::User(message));
+            if is_expired {
+                self.drop_stashed(self.stash.len() - 1, Dropped::AskExpired);
+            }
+        }
+        while !self.stash.is_empty() && bounded::drops_stashed(self.cell(), self.pid) {
+            *seen = seen.saturating_sub(1);
+            self.drop_stashed(0, Dropped::DroppedOldest);
+        }
+    }
+
+    /// Takes out what waits at this place of the stash.
+    fn unstash(&mut self, place: usize) -> Option<Incoming> {
+        let stashed = self.stash.remove(place)?;
+        self.count_taken();
+        if self.bounded
+            && let Incoming::User(message) = &stashed
+        {
+            bounded::unstash(self.cell(), self.pid, message.payload().len());
+        }
+        Some(stashed)
+    }
+
+    fn drop_stashed(&mut self, place: usize, why: Dropped) {
+        if let Some(Incoming::User(message)) = self.unstash(place) {
+            self.shared.drop_message(self.pid, message, why);
+        }
     }
 
     /// Readies a wait: true: [`Waiter::wake`](crate::Waiter::wake) is called once when something arrives; false: look again now.

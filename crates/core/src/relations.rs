@@ -1,10 +1,20 @@
 //! Relations: names, paths, links and monitors of actors.
 
+use crate::cell::{Cell, flag};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paths;
 use crate::pid::Pid;
 use crate::remote::{self, Remote};
 use crate::runtime::Runtime;
+
+/// A monitor, written down by whoever of the two still lived.
+struct BegunMonitor<'a> {
+    id: u64,
+    target: (&'a Cell, Pid),
+    watcher: Pid,
+    is_watching: bool,
+    is_watched: bool,
+}
 
 impl Runtime {
     // Names
@@ -167,16 +177,34 @@ impl Runtime {
             let message = format!("actor {watcher} lives on another node: it monitors from there");
             return Err(Error::new(ErrorKind::WrongActorKind, message));
         }
+        let begun = self.begin_monitor((target_cell, target), (watcher_cell, watcher));
+        self.settle_monitor(&begun)
+    }
+
+    fn begin_monitor<'a>(&self, target: (&'a Cell, Pid), watcher: (&Cell, Pid)) -> BegunMonitor<'a> {
         let id = self.shared().next_id();
-        self.shared().monitors.insert(id, (target, watcher));
-        let watching = watcher_cell.with_details(watcher, |details| details.monitoring.insert(id, target));
-        let watched = target_cell.with_details(target, |details| details.monitors.insert(id, watcher));
-        if watching.is_some() && watched.is_some() && self.shared().monitors.contains_key(&id) {
+        self.shared().monitors.insert(id, (target.1, watcher.1));
+        let watching = watcher.0.with_details(watcher.1, |details| details.monitoring.insert(id, target.1));
+        let watched = target.0.with_details(target.1, |details| details.monitors.insert(id, watcher.1));
+        let (is_watching, is_watched) = (watching.is_some(), watched.is_some());
+        BegunMonitor { id, target, watcher: watcher.1, is_watching, is_watched }
+    }
+
+    /// Either may have ended in between. A target that knew of the monitor has told DOWN, or does; a watcher that ended has
+    /// taken its monitors back, but from a target that did not know of it yet.
+    fn settle_monitor(&self, begun: &BegunMonitor<'_>) -> Result<u64> {
+        let BegunMonitor { id, target: (target_cell, target), watcher, .. } = *begun;
+        if !begun.is_watched {
+            self.demonitor(id);
+            return Err(Error::no_process(target));
+        }
+        let is_known = self.shared().monitors.contains_key(&id);
+        if begun.is_watching && (is_known || target_cell.current_generation() != target.generation()) {
             return Ok(id);
         }
         self.demonitor(id);
         target_cell.look_at_details(target, |details| details.monitors.remove(&id));
-        Err(Error::no_process(if watched.is_none() { target } else { watcher }))
+        Err(Error::no_process(watcher))
     }
 
     /// Takes a monitor back. False: it fired, or never was.
@@ -221,11 +249,50 @@ impl Runtime {
     }
 
     fn check_hears_notices(&self, pid: Pid) -> Result<()> {
-        let hears = crate::cell::flag::OBSERVED | crate::cell::flag::PULL | crate::cell::flag::SYSTEM;
+        let hears = flag::OBSERVED | flag::PULL | flag::SYSTEM;
         if self.shared().cell(pid)?.has(hears) {
             return Ok(());
         }
         let message = format!("actor {pid} hears no notices: listen with a pull or observed actor");
         Err(Error::new(ErrorKind::WrongActorKind, message))
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+    use crate::message::{Incoming, SystemKind};
+    use crate::options::SpawnOptions;
+
+    #[test]
+    fn whoever_ends_while_it_is_monitored_is_told_or_named() {
+        let runtime = Runtime::new().expect("a runtime");
+        let spawn = || runtime.spawn_observed(SpawnOptions::default()).expect("an actor");
+        let cell = |pid| runtime.shared().cell(pid).expect("it lives");
+        let begin = || {
+            let (target, watcher) = (spawn(), spawn());
+            (target, watcher, runtime.begin_monitor((cell(target), target), (cell(watcher), watcher)))
+        };
+        let (target, watcher, begun) = begin();
+        assert!(runtime.stop(target));
+        assert_eq!(runtime.settle_monitor(&begun).expect("DOWN is told"), begun.id);
+        let told = runtime.take_observed(watcher).expect("it lives");
+        let [Incoming::System(down)] = &told[..] else { panic!("{told:?}") };
+        assert_eq!((down.kind, down.from_pid), (SystemKind::Down, Some(target)));
+
+        let (target, watcher, begun) = begin();
+        assert!(runtime.stop(watcher));
+        let error = runtime.settle_monitor(&begun).expect_err("nobody watches");
+        assert_eq!(error.message(), Error::no_process(watcher).message());
+        assert_eq!(cell(target).look_at_details(target, |details| details.monitors.len()), Some(0));
+
+        let (target, watcher) = (spawn(), spawn());
+        let target_cell = cell(target);
+        assert!(runtime.stop(target));
+        let begun = runtime.begin_monitor((target_cell, target), (cell(watcher), watcher));
+        let error = runtime.settle_monitor(&begun).expect_err("it had ended");
+        assert_eq!(error.message(), Error::no_process(target).message());
+        assert!(runtime.take_observed(watcher).expect("it lives").is_empty());
+        assert!(runtime.shared().monitors.is_empty());
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::actor_ref::ActorRef;
+use crate::bounded;
 use crate::cell::{Cell, flag};
 use crate::context;
 use crate::details::{Details, ExitHook};
@@ -180,26 +181,19 @@ impl Runtime {
         accepted
     }
 
-    /// As [`Runtime::try_send`], for a sender that will try again: a mailbox without room refuses with `WouldBlock` under
-    /// the policies that refuse at all, and nothing is counted.
+    /// As [`Runtime::try_send`], for a sender that will try again: where a mailbox has no room and refuses, here, where it
+    /// redirects to or at another node, it refuses with `WouldBlock`, and nothing is counted.
     ///
     /// # Errors
     /// As [`Runtime::try_send`].
     pub fn offer(&self, pid: Pid, payload: Payload) -> Result<(), SendError> {
-        let cell = self.shared.table.get(pid);
-        let refused = cell.is_some_and(|cell| {
-            let refuses = cell.look_at_details(pid, |details| {
-                details.bounded.as_ref().is_some_and(|bounded| bounded.refuses(payload.len()))
-            });
-            cell.word.is_open() && refuses.unwrap_or(false)
-        });
-        if refused {
-            return Err(SendError { refusal: Refusal::WouldBlock, payload });
-        }
-        self.try_send(pid, payload)
+        self.shared
+            .deliver_or_wait(pid, Message::new(payload))
+            .map_err(|(refusal, message)| SendError { refusal, payload: message.into_payload() })
     }
 
-    /// Waits until a full mailbox has room, or its actor is gone. False: the time is over.
+    /// Waits until a full mailbox has room, or its senders should look again: it has another policy, or takes nothing any more.
+    /// False: the time is over.
     #[must_use]
     pub fn wait_for_room(&self, pid: Pid, timeout: Duration) -> bool {
         self.shared.wait_for_room(pid, timeout)
@@ -320,6 +314,7 @@ impl Runtime {
             details.bounded.as_mut().map(|bounded| bounded.policy = policy).is_some()
         });
         if set == Some(true) {
+            bounded::announce(cell, pid);
             return Ok(());
         }
         Err(Error::invalid(format!("actor {pid} has an unbounded mailbox: it never overflows")))

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 
-use crate::bounded::Offer;
+use crate::bounded;
 use crate::cell::{Cell, flag};
-use crate::counters::{Counters, Dropped};
+use crate::counters::Counters;
 use crate::depth::Depth;
 use crate::details::{Details, Signal};
 use crate::directory::directory;
@@ -33,9 +33,6 @@ use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Mutex, Ordering};
 use crate::table::Table;
 use crate::timing::Timing;
 use crate::workers::Workers;
-
-/// A message redirected this often goes in a circle.
-const REDIRECTS_MAX: u32 = 8;
 
 /// One runtime's parts.
 pub(crate) struct Shared {
@@ -167,13 +164,13 @@ impl Shared {
         message: Message,
     ) -> Result<(), (Refusal, Message)> {
         if cell.has(flag::BOUNDED | flag::VIRTUAL | flag::REMOTE) {
-            return self.deliver_specially(cell, pid, message);
+            return self.deliver_specially(pid, message);
         }
         self.push(cell, pid, message)
     }
 
     #[inline]
-    fn push(&self, cell: &Cell, pid: Pid, message: Message) -> Result<(), (Refusal, Message)> {
+    pub(crate) fn push(&self, cell: &Cell, pid: Pid, message: Message) -> Result<(), (Refusal, Message)> {
         match cell.word.push(Node::new(pid.generation(), message)) {
             Push::Queued => {
                 cell.enqueued.fetch_add(1, Ordering::Release);
@@ -195,108 +192,6 @@ impl Shared {
             }
         }
         Ok(())
-    }
-
-    #[cold]
-    fn deliver_specially(&self, cell: &Cell, pid: Pid, message: Message) -> Result<(), (Refusal, Message)> {
-        if cell.has(flag::REMOTE) {
-            return self.deliver_remotely(cell, pid, message);
-        }
-        let begins = cell.has(flag::VIRTUAL);
-        let delivered = if cell.has(flag::BOUNDED) {
-            self.deliver_bounded(pid, message)
-        } else {
-            self.push(cell, pid, message)
-        };
-        // Not before: a short time-out could be over before the first message is there.
-        if begins && delivered.is_ok() {
-            self.arm_idle_timer(cell, pid);
-        }
-        delivered
-    }
-
-    fn deliver_remotely(&self, cell: &Cell, pid: Pid, message: Message) -> Result<(), (Refusal, Message)> {
-        let Some(remote) = remote::of(cell, pid) else {
-            return Err(self.refuse(pid, Refusal::NoProcess, message));
-        };
-        match remote.peer.send(remote.pid, message) {
-            Ok(()) => {
-                self.counters.handed_over.fetch_add(1, Ordering::Relaxed);
-                Ok(())
-            }
-            Err((Refusal::Full, message)) if remote.waits => Err((Refusal::WouldBlock, message)),
-            Err((refusal, message)) => Err(self.refuse(pid, refusal, message)),
-        }
-    }
-
-    fn deliver_bounded(&self, first: Pid, mut message: Message) -> Result<(), (Refusal, Message)> {
-        let mut pid = first;
-        for _ in 0..=REDIRECTS_MAX {
-            let Some(cell) = self.table.get(pid) else {
-                return Err(self.refuse(pid, Refusal::NoProcess, message));
-            };
-            if cell.has(flag::REMOTE) {
-                return self.deliver_remotely(cell, pid, message);
-            }
-            if !cell.has(flag::BOUNDED) {
-                return self.push(cell, pid, message);
-            }
-            if !cell.word.is_open() {
-                return Err(self.refuse(pid, Refusal::NoProcess, message));
-            }
-            match self.offer(cell, pid, message) {
-                Ok(()) | Err(Offer::Taken | Offer::TakenFor(_)) => return Ok(()),
-                Err(Offer::Redirect(target, back)) => (pid, message) = (target, back),
-                Err(Offer::WouldBlock(back)) => return Err((Refusal::WouldBlock, back)),
-                Err(Offer::Full(back)) => return Err(self.refuse(pid, Refusal::Full, back)),
-            }
-        }
-        Err(self.refuse(first, Refusal::Full, message))
-    }
-
-    fn offer(&self, cell: &Cell, pid: Pid, message: Message) -> Result<(), Offer> {
-        let mut message = Some(message);
-        let (mut signalled, mut lane) = (None, LaneId::WORKERS);
-        let offer = cell.look_at_details(pid, |details| {
-            let bounded = details.bounded.as_mut()?;
-            let offer = bounded.offer(message.take()?);
-            if matches!(offer, Offer::Taken | Offer::TakenFor(_)) {
-                cell.enqueued.fetch_add(1, Ordering::Release);
-                signalled = Some(cell.word.poke());
-                lane = cell.lane();
-            }
-            if let Offer::TakenFor(dropped) = &offer {
-                cell.count_taken_beside_senders(dropped.len() as u64);
-            }
-            Some(offer)
-        });
-        let dropped = match offer.flatten() {
-            Some(Offer::Taken) => Vec::new(),
-            Some(Offer::TakenFor(dropped)) => dropped,
-            Some(refusal) => return Err(refusal),
-            // The actor ended in between, before it took the message.
-            None => return message.map_or(Ok(()), |message| Err(Offer::Redirect(pid, message))),
-        };
-        if signalled == Some(Signalled::Schedule) {
-            self.schedule_on(lane, cell, pid);
-        }
-        for message in dropped {
-            self.drop_message(pid, message, Dropped::DroppedOldest);
-        }
-        Ok(())
-    }
-
-    /// Under the lock that the actor ends under: whoever ends it finds the timer and takes it back.
-    fn arm_idle_timer(&self, cell: &Cell, pid: Pid) {
-        cell.look_at_details(pid, |details| {
-            if let Some(timeout) = details.idle_timeout
-                && cell.has(flag::VIRTUAL)
-            {
-                cell.lower(flag::VIRTUAL);
-                cell.raise(flag::TIMERS);
-                self.timing.check_idle(self, pid, timeout, cell.taken.load(Ordering::Relaxed));
-            }
-        });
     }
 
     // Signals
@@ -329,6 +224,9 @@ impl Shared {
         }
         if signalled == Signalled::Schedule {
             self.schedule_on(lane, cell, pid);
+        }
+        if close {
+            bounded::announce(cell, pid);
         }
         Some(changed)
     }
@@ -410,7 +308,7 @@ impl Shared {
         self.schedule_on(cell.lane(), cell, cell.pid());
     }
 
-    fn schedule_on(&self, lane: LaneId, cell: &Cell, pid: Pid) {
+    pub(crate) fn schedule_on(&self, lane: LaneId, cell: &Cell, pid: Pid) {
         if lane == LaneId::WORKERS {
             self.push_to_workers(cell);
         } else if lane == LaneId::PULL {
@@ -478,7 +376,7 @@ impl Shared {
         let Some(cell) = self.table.get(pid) else { return true };
         match remote::of(cell, pid) {
             Some(remote) => remote.peer.wait_for_room(timeout),
-            None => crate::bounded::wait_for_room(cell, pid, timeout),
+            None => bounded::wait_for_room(cell, pid, timeout),
         }
     }
 }

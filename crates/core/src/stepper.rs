@@ -208,6 +208,10 @@ impl<'a> Stepper<'a> {
                 if self.cell.word.is_signalled() && !self.obey_signals() {
                     return Next::Over;
                 }
+                if self.left == 0 && self.cell.word.is_signalled() {
+                    self.look = true;
+                    return Next::Budget;
+                }
                 if self.cell.has(flag::SUSPENDED | flag::ENDING) {
                     if self.cell.word.try_wait() {
                         return Next::Over;
@@ -256,14 +260,23 @@ impl<'a> Stepper<'a> {
         !self.bounded && unsafe { self.cell.local() }.is_turning()
     }
 
-    /// Does what the signals say, oldest first; false: the actor is not owned any more.
+    /// Does what the signals say, oldest first; false: the actor is not owned any more. What a future wants done costs of the
+    /// budget, since it may wake itself without end: when that is used up, the rest is signalled to the next turn.
     pub(crate) fn obey_signals(&mut self) -> bool {
         self.cell.word.clear_signal();
         loop {
             let signal = self.cell.look_at_details(self.pid, |details| self.next_signal(details)).flatten();
             let Some(signal) = signal else { return true };
+            let is_poll = matches!(signal, Signal::Poll(_));
             if !self.obey(signal) {
                 return false;
+            }
+            if is_poll {
+                self.left = self.left.saturating_sub(1);
+                if self.left == 0 {
+                    let _ = self.cell.word.signal(false);
+                    return true;
+                }
             }
         }
     }

@@ -38,7 +38,7 @@ impl Runtime {
     pub fn hot_swap_pull(
         &self,
         pid: Pid,
-        first: Option<Arc<dyn Any + Send + Sync>>,
+        mut first: Option<Arc<dyn Any + Send + Sync>>,
         function: Arc<dyn Any + Send + Sync>,
     ) -> Result<u32> {
         let cell = self.shared().cell(pid)?;
@@ -47,8 +47,11 @@ impl Runtime {
             return Err(Error::new(ErrorKind::WrongActorKind, message));
         }
         cell.with_details(pid, |details| {
-            let first = first.or_else(|| details.function.clone()).unwrap_or_else(|| Arc::new(Unknown));
-            details.history.get_or_insert_with(|| Box::new(History::new(Code::Function(first))));
+            details.history.get_or_insert_with(|| {
+                // Taken only here: where there is no use for it, it goes without the lock, since that may run code of users.
+                let first = first.take().or_else(|| details.function.clone());
+                Box::new(History::new(Code::Function(first.unwrap_or_else(|| Arc::new(Unknown)))))
+            });
         });
         self.swap(cell, pid, Code::Function(function))
     }

@@ -102,23 +102,24 @@ impl Workers {
         stepper::run(shared, cell, &self.interrupts, &mut Slice::endless());
     }
 
-    /// Starts the threads, once.
+    /// Starts the threads, once. Where one cannot be started, the next call goes on with it.
     pub(crate) fn start(&self, shared: &Arc<Shared>) -> Result<()> {
         if self.started.load(Ordering::Acquire) {
             return Ok(());
         }
-        let mut queues = self.queues.lock();
-        if self.closing.load(Ordering::Acquire) || self.started.swap(true, Ordering::AcqRel) {
+        let queues = self.queues.lock();
+        if self.closing.load(Ordering::Acquire) || self.started.load(Ordering::Acquire) {
             return Ok(());
         }
+        // Spares come only when all are started: until then the threads are the first workers.
         let mut threads = self.threads.lock();
-        for (number, queue) in queues.iter_mut().enumerate() {
-            let Some(queue) = queue.take() else { continue };
+        for number in threads.len()..queues.len() {
             let weak = WeakShared::new(shared);
-            threads.push(named(format!("iris-worker-{number}"), move || work(&weak, number, &queue))?);
+            threads.push(named(format!("iris-worker-{number}"), move || work(&weak, number))?);
         }
         let weak = WeakShared::new(shared);
         threads.push(named("iris-watch".to_owned(), move || watch(&weak))?);
+        self.started.store(true, Ordering::Release);
         Ok(())
     }
 
@@ -205,12 +206,16 @@ impl Workers {
         self.take_next(number).or_else(|| queue.pop())
     }
 
-    /// Hands what a stuck worker would run next to the others.
+    /// Hands what a stuck worker would run next, and what lies in its queue, to the others: one that is busy looks there, and
+    /// in no other's queue.
     fn free_what_waits_behind_the_stuck(&self, turns_before: &[u64]) {
         for (number, before) in turns_before.iter().enumerate() {
-            if self.watch.turns_of(number) == *before
-                && let Some(Ready(cell)) = self.take_next(number)
-            {
+            if self.watch.turns_of(number) != *before {
+                continue;
+            }
+            let stealer = &self.stealers[number];
+            let queued = std::iter::from_fn(|| steal(|| stealer.steal())).take(stealer.len());
+            for Ready(cell) in queued.chain(self.take_next(number)) {
                 // SAFETY: cells live as long as the table; a queued cell is in one queue only.
                 self.inject(unsafe { &*cell });
             }
@@ -246,15 +251,19 @@ impl Workers {
             return Some(ready);
         }
         let count = self.stealers.len();
-        (1..count).map(|offset| &self.stealers[(number + offset) % count]).find_map(|stealer| {
-            loop {
-                match stealer.steal_batch_and_pop(queue) {
-                    Steal::Success(ready) => return Some(ready),
-                    Steal::Empty => return None,
-                    Steal::Retry => {}
-                }
-            }
-        })
+        (1..count)
+            .map(|offset| &self.stealers[(number + offset) % count])
+            .find_map(|stealer| steal(|| stealer.steal_batch_and_pop(queue)))
+    }
+}
+
+fn steal(attempt: impl Fn() -> Steal<Ready>) -> Option<Ready> {
+    loop {
+        match attempt() {
+            Steal::Success(ready) => return Some(ready),
+            Steal::Empty => return None,
+            Steal::Retry => {}
+        }
     }
 }
 
@@ -312,9 +321,12 @@ fn help_out(weak: &WeakShared) {
 }
 
 /// A worker's life.
-fn work(weak: &WeakShared, number: usize, queue: &Worker<Ready>) {
+fn work(weak: &WeakShared, number: usize) {
     let Some(shared) = weak.upgrade() else { return };
     let workers = &shared.workers;
+    // Not handed over by whoever started the thread: it would be lost with a thread that cannot be started.
+    let Some(queue) = workers.queues.lock()[number].take() else { return };
+    let queue = &queue;
     let here = Here { workers: std::ptr::from_ref(workers), number, queue: std::ptr::from_ref(queue) };
     HERE.with(|this| this.set(Some(here)));
     let mut turns = 0_u32;

@@ -76,7 +76,8 @@ fn refuse(state: &State, arguments: &Arguments<'_>, pid: Pid, refused: SendError
     raw::integer(arguments.env, sent as i32)
 }
 
-/// `offer(pid, data) => undefined | Sent`: as `send`, for a caller that waits for room: what finds none is not counted.
+/// `offer(pid, data) => undefined | Sent`: as `send`, for a caller that waits for room: what finds none is not counted. Throws for a
+/// message that no room is ever enough for.
 pub(crate) struct Offer;
 
 impl Function for Offer {
@@ -87,12 +88,19 @@ impl Function for Offer {
         let Some(pid) = arguments.pid(0) else {
             return Ok(raw::integer(arguments.env, Sent::Refused as i32));
         };
-        let (offered, schedule) = state.host.while_sending(|| state.runtime.offer(pid, payload).is_ok());
+        let (offered, schedule) = state.host.while_sending(|| state.runtime.offer(pid, payload));
         let sent = match (offered, schedule) {
-            (true, false) => return Ok(UNDEFINED),
-            (true, true) => Sent::AcceptedSchedule,
-            (false, false) => Sent::Refused,
-            (false, true) => Sent::RefusedSchedule,
+            (Ok(()), false) => return Ok(UNDEFINED),
+            (Ok(()), true) => Sent::AcceptedSchedule,
+            (Err(refused), schedule) if refused.refusal == Refusal::TooLarge => {
+                if schedule {
+                    // What is thrown says nothing of the drain, which is due: somebody was told of the dead letter.
+                    state.host.ring();
+                }
+                return Err(Error::too_large(pid, refused.payload.len()));
+            }
+            (Err(_), false) => Sent::Refused,
+            (Err(_), true) => Sent::RefusedSchedule,
         };
         Ok(raw::integer(arguments.env, sent as i32))
     }
