@@ -166,6 +166,10 @@ impl Supervisor {
         let state = self.state.lock();
         let place = state.children.iter().position(|child| child.pid == pid);
         if let Some(place) = place {
+            if state.children[place].status != Status::Running || !awaits_restart(shared, pid) {
+                // Of before a restart that was ordered since, for a sibling's failure or with the supervisor's own.
+                return Flow::Continue;
+            }
             return self.restart_from(shared, state, place, reason);
         }
         drop(state);
@@ -399,9 +403,7 @@ impl Supervisor {
         };
         shared.counters.restarted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         match source {
-            Source::InPlace => {
-                shared.signal(pid, Signal::Restart);
-            }
+            Source::InPlace => order_restart(shared, pid),
             Source::Factory(factory) => {
                 let Some(supervisor) = self.pid() else { return };
                 let done = StartDone::new(self.shared.clone(), supervisor, id);
@@ -434,4 +436,17 @@ impl Supervisor {
         }
         self.start_what_is_down(&shared);
     }
+}
+
+fn awaits_restart(shared: &Shared, pid: Pid) -> bool {
+    let cell = shared.table.get(pid);
+    cell.and_then(|cell| cell.look_at_details(pid, |details| details.awaits_restart)) == Some(true)
+}
+
+fn order_restart(shared: &Shared, pid: Pid) {
+    let Some(cell) = shared.table.get(pid) else { return };
+    shared.signal_with(cell, pid, false, |details| {
+        details.awaits_restart = false;
+        details.signals.push_back(Signal::Restart);
+    });
 }
