@@ -128,15 +128,12 @@ impl Supervisor {
     }
 
     /// Takes an actor off the list. False: it was not on it.
-    pub(crate) fn remove(&self, shared: &Shared, pid: Pid) -> bool {
+    pub(crate) fn remove(&self, pid: Pid) -> bool {
         let mut state = self.state.lock();
         let Some(place) = state.children.iter().position(|child| child.pid == pid) else { return false };
         let child = state.children.remove(place);
         drop(state);
-        if matches!(child.source, Source::InPlace) && child.status != Status::Running {
-            // It waits for a restart that nobody else will order any more.
-            shared.signal(child.pid, Signal::Restart);
-        }
+        drop(child);
         true
     }
 
@@ -164,18 +161,15 @@ impl Supervisor {
 
     fn child_failed(&self, shared: &Arc<Shared>, pid: Pid, reason: &ExitReason) -> Flow {
         let state = self.state.lock();
-        let place = state.children.iter().position(|child| child.pid == pid);
-        if let Some(place) = place {
-            if state.children[place].status != Status::Running || !awaits_restart(shared, pid) {
-                // Of before a restart that was ordered since, for a sibling's failure or with the supervisor's own.
-                return Flow::Continue;
-            }
-            return self.restart_from(shared, state, place, reason);
+        // Whoever took it off the list in between restarts it.
+        let Some(place) = state.children.iter().position(|child| child.pid == pid) else {
+            return Flow::Continue;
+        };
+        if state.children[place].status != Status::Running || !awaits_restart(shared, pid) {
+            // Of before a restart that was ordered since, for a sibling's failure or with the supervisor's own.
+            return Flow::Continue;
         }
-        drop(state);
-        // It was taken off the list in between: nobody restarts it.
-        shared.signal(pid, Signal::Exit(reason.clone()));
-        Flow::Continue
+        self.restart_from(shared, state, place, reason)
     }
 
     fn child_exited(&self, shared: &Arc<Shared>, pid: Pid, reason: &ExitReason, hold: Option<Hold>) -> Flow {

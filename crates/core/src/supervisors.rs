@@ -9,6 +9,7 @@ use dashmap::DashMap;
 use crate::backoff::Backoff;
 use crate::cell::flag;
 use crate::child::{Factory, Source};
+use crate::details::Signal;
 use crate::ending;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::{ExitReason, Failure};
@@ -106,7 +107,7 @@ impl Supervisors {
         let cell = shared.table.get(pid);
         let told = cell.and_then(|cell| cell.with_details(pid, |details| details.restarted_by = Some(spec)));
         if told.is_none() {
-            supervisor.remove(shared, pid);
+            supervisor.remove(pid);
             return Err(Error::no_process(pid));
         }
         Ok(())
@@ -238,23 +239,34 @@ impl Runtime {
         let Some((_, supervisor)) = supervisors.of.remove(&pid) else {
             return self.unsupervise_replaced(pid);
         };
-        if let Some(cell) = self.shared().table.get(pid) {
-            let order = cell.look_at_details(pid, |details| {
-                details.restarted_by = None;
-                details.parent.take_if(|(parent, _)| *parent == supervisor).map(|(_, order)| order)
-            });
-            if let Some(Some(order)) = order {
-                ending::forget_child(self.shared(), supervisor, order);
-            }
+        let was_listed = supervisors.get(supervisor).is_ok_and(|found| found.remove(pid));
+        // Its supervisor hears nothing of it any more, so that a restart it waits for is ordered here alone.
+        self.let_go_on(supervisor, pid);
+        was_listed
+    }
+
+    /// Sees to it that an actor which a supervisor restarted in place lives without it.
+    fn let_go_on(&self, supervisor: Pid, pid: Pid) {
+        let Some(cell) = self.shared().table.get(pid) else { return };
+        let ties = cell.look_at_details(pid, |details| {
+            details.restarted_by = None;
+            let place = details.parent.take_if(|(parent, _)| *parent == supervisor);
+            (place, std::mem::take(&mut details.awaits_restart))
+        });
+        let Some((place, awaits_restart)) = ties else { return };
+        if let Some((_, order)) = place {
+            ending::forget_child(self.shared(), supervisor, order);
         }
-        supervisors.get(supervisor).is_ok_and(|found| found.remove(self.shared(), pid))
+        if awaits_restart {
+            self.shared().signal(pid, Signal::Restart);
+        }
     }
 
     /// A child that a factory made is known to its supervisor alone.
     fn unsupervise_replaced(&self, pid: Pid) -> bool {
         let all: Vec<_> =
             self.shared().supervisors.by_pid.iter().map(|entry| Arc::clone(entry.value())).collect();
-        all.iter().any(|supervisor| supervisor.remove(self.shared(), pid))
+        all.iter().any(|supervisor| supervisor.remove(pid))
     }
 
     /// The supervisor's children, in the order they were added.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::{DEADLINE, Gate, eventually, fragile, plain, spawn};
 use iris_core::{
     Backoff, Behaviour, ChildSpec, Clock, Context, ExitReason, Failure, Flow, HostedLane, LaneHost,
-    ManualClock, Message, Pid, Restart, Runtime, RuntimeOptions, SpawnOptions, SupervisorOptions,
+    ManualClock, Message, Pid, Restart, Runtime, RuntimeOptions, SpawnOptions, Strategy, SupervisorOptions,
     SystemMessage,
 };
 
@@ -172,4 +172,40 @@ fn a_supervisor_gives_up_once_however_many_of_its_children_failed() {
     assert!(world.runtime.is_alive(outer), "one giving-up counted twice");
     let restarts = |pid| world.runtime.actor_info(pid).map(|info| info.restarts);
     assert_eq!([inner, first, second].map(restarts), [Some(1); 3]);
+}
+
+/// Keeps the supervisor within a turn of its own until the gate is opened.
+fn keep_busy(world: &World, supervisor: Pid) -> Gate {
+    let gate = Gate::default();
+    let (door, handle) = (gate.clone(), world.runtime.downgrade());
+    let factory = move || {
+        door.pass();
+        Ok(spawn(&handle))
+    };
+    let pid = spawn(&world.runtime);
+    world.runtime.supervise_with_factory(supervisor, pid, Arc::new(factory), Strategy::OneForOne).unwrap();
+    assert!(world.runtime.stop(pid));
+    gate.wait_for_one_inside();
+    gate
+}
+
+#[test]
+fn unsupervised_before_its_supervisor_hears_of_its_failure_an_actor_goes_on_alone() {
+    for supervisor_ends in [false, true] {
+        let world = World::new();
+        let supervisor = world.supervisor(3, None);
+        let gate = keep_busy(&world, supervisor);
+        let (behaviour, heard) = fragile();
+        let pid = world.child(supervisor, behaviour);
+        world.send(pid, b"crash");
+        assert!(world.runtime.unsupervise(pid));
+        if supervisor_ends {
+            assert!(world.runtime.stop(supervisor));
+        }
+        gate.open();
+        world.heard_all(supervisor);
+        world.send(pid, b"x");
+        assert_eq!(heard.try_recv().unwrap(), b"x");
+        assert_eq!(world.runtime.actor_info(pid).unwrap().restarts, 1);
+    }
 }
