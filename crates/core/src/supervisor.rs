@@ -12,6 +12,7 @@ use crate::behaviour::{Behaviour, Flow};
 use crate::child::{Child, Hold, Source, StartDone, Status};
 use crate::context::Context;
 use crate::details::Signal;
+use crate::error::{Error, Result};
 use crate::exit::{ExitReason, Failure};
 use crate::intensity::Intensity;
 use crate::message::Message;
@@ -29,7 +30,7 @@ pub(crate) enum Event {
     /// A child exited; with `hold`, it counts as live until its successor is there or will not be.
     Exited { pid: Pid, reason: ExitReason, hold: Option<Hold> },
     /// A factory made a child, or did not.
-    Started { child: u64, outcome: Result<Pid, Failure> },
+    Started { child: u64, outcome: std::result::Result<Pid, Failure> },
     /// A child's pause before its restart is over.
     Due { child: u64 },
 }
@@ -68,7 +69,7 @@ impl Behaviour for Supervising {
         true
     }
 
-    fn restarted(&self) -> Result<Option<Arc<dyn Behaviour>>, Failure> {
+    fn restarted(&self) -> std::result::Result<Option<Arc<dyn Behaviour>>, Failure> {
         self.0.begin_anew();
         Ok(None)
     }
@@ -98,7 +99,8 @@ impl Supervisor {
         self.state.lock().children.iter().map(|child| child.pid).collect()
     }
 
-    /// Adds a live actor, or changes how a known child is restarted.
+    /// Adds a live actor, or changes how a known child is restarted; false: it was on the list. A child that is restarted
+    /// in place stays so: it asks for that when it fails, and may do so at this moment.
     pub(crate) fn add(
         &self,
         id: u64,
@@ -106,11 +108,18 @@ impl Supervisor {
         source: Source,
         strategy: Strategy,
         restart: Restart,
-    ) -> bool {
+    ) -> Result<bool> {
         let mut state = self.state.lock();
         if let Some(child) = state.children.iter_mut().find(|child| child.pid == pid) {
-            (child.source, child.strategy, child.restart) = (source, strategy, restart);
-            return false;
+            match (&child.source, &source) {
+                (Source::InPlace, Source::Watched) => {}
+                (Source::InPlace, _) => {
+                    let message = format!("actor {pid} is restarted in place: unsupervise it first");
+                    return Err(Error::invalid(message));
+                }
+                _ => (child.source, child.strategy, child.restart) = (source, strategy, restart),
+            }
+            return Ok(false);
         }
         let (status, attempts) = (Status::Running, 0);
         state.children.push(Child {
@@ -124,7 +133,7 @@ impl Supervisor {
             restarted_at: None,
             hold: None,
         });
-        true
+        Ok(true)
     }
 
     /// Takes an actor off the list. False: it was not on it.
@@ -296,7 +305,12 @@ impl Supervisor {
     }
 
     /// A factory failed, or made what cannot take its child's place.
-    fn child_started(&self, shared: &Arc<Shared>, id: u64, outcome: Result<Pid, Failure>) -> Flow {
+    fn child_started(
+        &self,
+        shared: &Arc<Shared>,
+        id: u64,
+        outcome: std::result::Result<Pid, Failure>,
+    ) -> Flow {
         let mut state = self.state.lock();
         let Some(place) = state.children.iter().position(|child| child.id == id) else {
             drop(state);

@@ -7,11 +7,11 @@ mod common;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use common::{DEADLINE, Gate, eventually, fragile, plain, spawn};
+use common::{DEADLINE, Gate, eventually, fragile, kind, plain, spawn};
 use iris_core::{
-    Backoff, Behaviour, ChildSpec, Clock, Context, ExitReason, Failure, Flow, HostedLane, LaneHost,
-    ManualClock, Message, Pid, Restart, Runtime, RuntimeOptions, SpawnOptions, Strategy, SupervisorOptions,
-    SystemMessage,
+    Backoff, Behaviour, ChildSpec, Clock, Context, ErrorKind, ExitReason, Failure, Flow, HostedLane,
+    LaneHost, ManualClock, Message, Pid, Restart, Runtime, RuntimeOptions, SpawnOptions, Strategy,
+    SupervisorOptions, SystemMessage,
 };
 
 /// The pause before a restart that comes soon after another, by the test's own clock.
@@ -208,4 +208,86 @@ fn unsupervised_before_its_supervisor_hears_of_its_failure_an_actor_goes_on_alon
         assert_eq!(heard.try_recv().unwrap(), b"x");
         assert_eq!(world.runtime.actor_info(pid).unwrap().restarts, 1);
     }
+}
+
+// One actor on several lists
+
+#[test]
+fn a_child_that_is_restarted_in_place_is_watched_already() {
+    let world = World::new();
+    let supervisor = world.supervisor(3, None);
+    let (behaviour, heard) = fragile();
+    let pid = world.child(supervisor, behaviour);
+    world.runtime.watch(supervisor, pid, Strategy::OneForOne).unwrap();
+    world.send(pid, b"crash");
+    world.heard_all(supervisor);
+    world.send(pid, b"x");
+    assert_eq!(heard.try_recv().unwrap(), b"x");
+    assert_eq!(world.runtime.child_pids(supervisor).unwrap(), [pid]);
+}
+
+#[test]
+fn a_supervisor_restarts_a_child_in_place_or_by_a_factory() {
+    let world = World::new();
+    let supervisor = world.supervisor(3, None);
+    let (behaviour, heard) = fragile();
+    let pid = world.child(supervisor, behaviour);
+    let supervise = || {
+        let factory = || -> Result<Pid, Failure> { panic!("it is restarted in place") };
+        world.runtime.supervise_with_factory(supervisor, pid, Arc::new(factory), Strategy::OneForOne)
+    };
+    assert_eq!(kind(supervise()), ErrorKind::InvalidArgument);
+    world.send(pid, b"crash");
+    world.heard_all(supervisor);
+    world.send(pid, b"x");
+    assert_eq!(heard.try_recv().unwrap(), b"x");
+    // Alone it may be supervised anew, in another way.
+    assert!(world.runtime.unsupervise(pid));
+    supervise().unwrap();
+}
+
+#[test]
+fn unsupervised_an_actor_is_nobodys_child() {
+    let world = World::new();
+    let root = world.runtime.root_supervisor().unwrap();
+    let supervisor = world.supervisor(3, None);
+    let pid = world.child(supervisor, fragile().0);
+    world.runtime.watch(root, pid, Strategy::OneForOne).unwrap();
+    world.send(pid, b"crash");
+    world.heard_all(supervisor);
+    world.drain();
+    let info = world.runtime.actor_info(pid).unwrap();
+    assert_eq!(
+        (info.restarts, info.supervisor),
+        (1, Some(supervisor)),
+        "it is restarted while others watch it"
+    );
+    assert!(world.runtime.unsupervise(pid) && !world.runtime.unsupervise(pid));
+    for supervisor in [root, supervisor] {
+        assert!(world.runtime.child_pids(supervisor).unwrap().is_empty());
+    }
+    assert!(world.runtime.stop(supervisor) && world.runtime.join(supervisor, Some(DEADLINE)));
+    assert!(world.runtime.is_alive(pid));
+    world.send(pid, b"crash");
+    assert!(world.runtime.join(pid, Some(DEADLINE)));
+}
+
+#[test]
+fn the_supervisor_of_a_path_goes_without_touching_others() {
+    let world = World::new();
+    let root = world.runtime.root_supervisor().unwrap();
+    assert!(world.runtime.create_path_supervisor("/a").unwrap());
+    let of_path = world.runtime.path_supervisor("/a").unwrap();
+    let [own, other] = [of_path, root].map(|supervisor| world.child(supervisor, fragile().0));
+    for (supervisor, pid) in [(root, own), (of_path, other)] {
+        world.runtime.watch(supervisor, pid, Strategy::OneForOne).unwrap();
+    }
+    assert!(world.runtime.remove_path_supervisor("/a"));
+    assert_eq!(world.runtime.child_pids(root).unwrap(), [other, own]);
+    world.send(other, b"crash");
+    world.heard_all(root);
+    world.drain();
+    assert_eq!(world.runtime.actor_info(other).unwrap().restarts, 1);
+    world.send(own, b"crash");
+    assert!(world.runtime.join(own, Some(DEADLINE)), "nobody restarts it any more");
 }
