@@ -79,6 +79,8 @@ pub(crate) mod flag {
     pub(crate) const REMOTE: u16 = 512;
     /// Owner: its pid is stale, and not all is done that its end takes.
     pub(crate) const LEAVING: u16 = 1024;
+    /// Owner: it failed, and waits for what its supervisor says. It is suspended, too.
+    pub(crate) const FAILED: u16 = 2048;
 }
 
 impl Slot for Cell {

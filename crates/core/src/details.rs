@@ -64,6 +64,8 @@ pub(crate) struct Details {
     pub(crate) parent: Option<(Pid, u64)>,
     /// The supervisor that restarts this actor in place.
     pub(crate) restarted_by: Option<ChildSpec>,
+    /// It failed, and its restart is not ordered yet.
+    pub(crate) awaits_restart: bool,
     pub(crate) restarts: u32,
     pub(crate) bounded: Option<Box<Bounded>>,
     pub(crate) history: Option<Box<History>>,

@@ -47,9 +47,14 @@ pub(crate) fn asks_supervisor(shared: &Arc<Shared>, cell: &Cell, pid: Pid, reaso
     if shared.closed.load(Ordering::Acquire) {
         return false;
     }
-    let spec = cell.look_at_details(pid, |details| details.restarted_by).flatten();
-    let Some(spec) = spec else { return false };
-    spec.restart.follows(reason) && {
+    let spec = cell.look_at_details(pid, |details| {
+        let spec = details.restarted_by.filter(|spec| spec.restart.follows(reason))?;
+        // With a restart on its way already, for a sibling's failure, this one is no reason for another.
+        details.awaits_restart = !details.signals.iter().any(|signal| matches!(signal, Signal::Restart));
+        Some((spec, details.awaits_restart))
+    });
+    let Some((spec, awaits_restart)) = spec.flatten() else { return false };
+    !awaits_restart || {
         let event = Event::Failed { pid, reason: reason.clone() };
         shared.signal(spec.supervisor, Signal::Event(Box::new(event)))
     }

@@ -143,7 +143,7 @@ pub(crate) fn run(shared: &Arc<Shared>, cell: &Cell, interrupts: &AtomicU32, sli
                 if ending::fail(shared, cell, stepper.pid, reason) {
                     return false;
                 }
-                stepper.suspend();
+                stepper.wait_for_restart();
             }
         }
     }
@@ -196,6 +196,11 @@ impl<'a> Stepper<'a> {
     fn suspend(&mut self) {
         self.cell.raise(flag::SUSPENDED);
         self.look = true;
+    }
+
+    fn wait_for_restart(&mut self) {
+        self.cell.raise(flag::FAILED);
+        self.suspend();
     }
 
     #[inline]
@@ -282,13 +287,17 @@ impl<'a> Stepper<'a> {
     }
 
     /// The oldest signal, but a stop before all others: nothing of the actor's own code runs any more then, which may be
-    /// on a thread that could not run it.
+    /// on a thread that could not run it. What failed hears only what decides about it; the rest is for its successor.
     fn next_signal(&self, details: &mut Details) -> Option<Signal> {
-        if self.cell.word.is_open() {
-            return details.signals.pop_front();
-        }
         let is_last = |signal: &Signal| matches!(signal, Signal::Stop | Signal::Exit(_));
-        let place = details.signals.iter().position(is_last).unwrap_or(0);
+        let decides = |signal: &Signal| matches!(signal, Signal::Restart | Signal::Swap) || is_last(signal);
+        let is_open = self.cell.word.is_open();
+        let last = if is_open { None } else { details.signals.iter().position(is_last) };
+        let has_failed = self.cell.has(flag::FAILED) && !self.cell.has(flag::ENDING);
+        let place = match last {
+            None if has_failed => details.signals.iter().position(decides)?,
+            last => last.unwrap_or(0),
+        };
         details.signals.remove(place)
     }
 
@@ -337,7 +346,7 @@ impl<'a> Stepper<'a> {
                 if ending::fail(self.shared, self.cell, self.pid, reason) {
                     return false;
                 }
-                self.suspend();
+                self.wait_for_restart();
             }
         }
         true
@@ -382,7 +391,7 @@ impl<'a> Stepper<'a> {
         if let Some(cancel) = cancel {
             quietly("a cancellation", cancel);
         }
-        self.cell.lower(flag::SUSPENDED);
+        self.cell.lower(flag::SUSPENDED | flag::FAILED);
         // SAFETY: we own the actor; the clone outlives the replacement.
         let Some(behaviour) = unsafe { self.cell.behaviour() }.cloned() else { return true };
         if !behaviour.keeps_children() {

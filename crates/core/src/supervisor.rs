@@ -12,6 +12,7 @@ use crate::behaviour::{Behaviour, Flow};
 use crate::child::{Child, Hold, Source, StartDone, Status};
 use crate::context::Context;
 use crate::details::Signal;
+use crate::error::{Error, Result};
 use crate::exit::{ExitReason, Failure};
 use crate::intensity::Intensity;
 use crate::message::Message;
@@ -29,7 +30,7 @@ pub(crate) enum Event {
     /// A child exited; with `hold`, it counts as live until its successor is there or will not be.
     Exited { pid: Pid, reason: ExitReason, hold: Option<Hold> },
     /// A factory made a child, or did not.
-    Started { child: u64, outcome: Result<Pid, Failure> },
+    Started { child: u64, outcome: std::result::Result<Pid, Failure> },
     /// A child's pause before its restart is over.
     Due { child: u64 },
 }
@@ -68,7 +69,7 @@ impl Behaviour for Supervising {
         true
     }
 
-    fn restarted(&self) -> Result<Option<Arc<dyn Behaviour>>, Failure> {
+    fn restarted(&self) -> std::result::Result<Option<Arc<dyn Behaviour>>, Failure> {
         self.0.begin_anew();
         Ok(None)
     }
@@ -98,7 +99,8 @@ impl Supervisor {
         self.state.lock().children.iter().map(|child| child.pid).collect()
     }
 
-    /// Adds a live actor, or changes how a known child is restarted.
+    /// Adds a live actor, or changes how a known child is restarted; false: it was on the list. A child that is restarted
+    /// in place stays so: it asks for that when it fails, and may do so at this moment.
     pub(crate) fn add(
         &self,
         id: u64,
@@ -106,11 +108,18 @@ impl Supervisor {
         source: Source,
         strategy: Strategy,
         restart: Restart,
-    ) -> bool {
+    ) -> Result<bool> {
         let mut state = self.state.lock();
         if let Some(child) = state.children.iter_mut().find(|child| child.pid == pid) {
-            (child.source, child.strategy, child.restart) = (source, strategy, restart);
-            return false;
+            match (&child.source, &source) {
+                (Source::InPlace, Source::Watched) => {}
+                (Source::InPlace, _) => {
+                    let message = format!("actor {pid} is restarted in place: unsupervise it first");
+                    return Err(Error::invalid(message));
+                }
+                _ => (child.source, child.strategy, child.restart) = (source, strategy, restart),
+            }
+            return Ok(false);
         }
         let (status, attempts) = (Status::Running, 0);
         state.children.push(Child {
@@ -124,19 +133,16 @@ impl Supervisor {
             restarted_at: None,
             hold: None,
         });
-        true
+        Ok(true)
     }
 
     /// Takes an actor off the list. False: it was not on it.
-    pub(crate) fn remove(&self, shared: &Shared, pid: Pid) -> bool {
+    pub(crate) fn remove(&self, pid: Pid) -> bool {
         let mut state = self.state.lock();
         let Some(place) = state.children.iter().position(|child| child.pid == pid) else { return false };
         let child = state.children.remove(place);
         drop(state);
-        if matches!(child.source, Source::InPlace) && child.status != Status::Running {
-            // It waits for a restart that nobody else will order any more.
-            shared.signal(child.pid, Signal::Restart);
-        }
+        drop(child);
         true
     }
 
@@ -164,14 +170,15 @@ impl Supervisor {
 
     fn child_failed(&self, shared: &Arc<Shared>, pid: Pid, reason: &ExitReason) -> Flow {
         let state = self.state.lock();
-        let place = state.children.iter().position(|child| child.pid == pid);
-        if let Some(place) = place {
-            return self.restart_from(shared, state, place, reason);
+        // Whoever took it off the list in between restarts it.
+        let Some(place) = state.children.iter().position(|child| child.pid == pid) else {
+            return Flow::Continue;
+        };
+        if state.children[place].status != Status::Running || !awaits_restart(shared, pid) {
+            // Of before a restart that was ordered since, for a sibling's failure or with the supervisor's own.
+            return Flow::Continue;
         }
-        drop(state);
-        // It was taken off the list in between: nobody restarts it.
-        shared.signal(pid, Signal::Exit(reason.clone()));
-        Flow::Continue
+        self.restart_from(shared, state, place, reason)
     }
 
     fn child_exited(&self, shared: &Arc<Shared>, pid: Pid, reason: &ExitReason, hold: Option<Hold>) -> Flow {
@@ -298,7 +305,12 @@ impl Supervisor {
     }
 
     /// A factory failed, or made what cannot take its child's place.
-    fn child_started(&self, shared: &Arc<Shared>, id: u64, outcome: Result<Pid, Failure>) -> Flow {
+    fn child_started(
+        &self,
+        shared: &Arc<Shared>,
+        id: u64,
+        outcome: std::result::Result<Pid, Failure>,
+    ) -> Flow {
         let mut state = self.state.lock();
         let Some(place) = state.children.iter().position(|child| child.id == id) else {
             drop(state);
@@ -399,9 +411,7 @@ impl Supervisor {
         };
         shared.counters.restarted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         match source {
-            Source::InPlace => {
-                shared.signal(pid, Signal::Restart);
-            }
+            Source::InPlace => order_restart(shared, pid),
             Source::Factory(factory) => {
                 let Some(supervisor) = self.pid() else { return };
                 let done = StartDone::new(self.shared.clone(), supervisor, id);
@@ -434,4 +444,17 @@ impl Supervisor {
         }
         self.start_what_is_down(&shared);
     }
+}
+
+fn awaits_restart(shared: &Shared, pid: Pid) -> bool {
+    let cell = shared.table.get(pid);
+    cell.and_then(|cell| cell.look_at_details(pid, |details| details.awaits_restart)) == Some(true)
+}
+
+fn order_restart(shared: &Shared, pid: Pid) {
+    let Some(cell) = shared.table.get(pid) else { return };
+    shared.signal_with(cell, pid, false, |details| {
+        details.awaits_restart = false;
+        details.signals.push_back(Signal::Restart);
+    });
 }

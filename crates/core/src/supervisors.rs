@@ -9,6 +9,7 @@ use dashmap::DashMap;
 use crate::backoff::Backoff;
 use crate::cell::flag;
 use crate::child::{Factory, Source};
+use crate::details::Signal;
 use crate::ending;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::{ExitReason, Failure};
@@ -45,7 +46,7 @@ impl Default for SupervisorOptions {
 pub(crate) struct Supervisors {
     by_pid: DashMap<Pid, Arc<Supervisor>>,
     places: Mutex<Places>,
-    /// Which supervisor an actor is a child of.
+    /// Which supervisor an actor is a child of: the one that restarts it in place, or the last that lists it.
     of: DashMap<Pid, Pid>,
     on_give_up: OnceLock<OnGiveUp>,
 }
@@ -100,13 +101,13 @@ impl Supervisors {
     pub(crate) fn add_in_place(&self, shared: &Arc<Shared>, spec: ChildSpec, pid: Pid) -> Result<()> {
         let supervisor = self.get(spec.supervisor)?;
         let (source, strategy) = (Source::InPlace, supervisor.strategy());
-        supervisor.add(shared.next_id(), pid, source, strategy, spec.restart);
+        supervisor.add(shared.next_id(), pid, source, strategy, spec.restart)?;
         self.of.insert(pid, spec.supervisor);
         forget_on_exit(shared, pid);
         let cell = shared.table.get(pid);
         let told = cell.and_then(|cell| cell.with_details(pid, |details| details.restarted_by = Some(spec)));
         if told.is_none() {
-            supervisor.remove(shared, pid);
+            supervisor.remove(pid);
             return Err(Error::no_process(pid));
         }
         Ok(())
@@ -122,13 +123,16 @@ impl Supervisors {
         restart: Restart,
     ) -> Result<()> {
         let found = self.get(supervisor)?;
-        shared.cell(pid)?;
+        let cell = shared.cell(pid)?;
         if supervisor == pid {
             return Err(Error::invalid(format!("supervisor {pid} cannot supervise itself")));
         }
-        if found.add(shared.next_id(), pid, source, strategy, restart) {
-            self.of.insert(pid, supervisor);
-            forget_on_exit(shared, pid);
+        if found.add(shared.next_id(), pid, source, strategy, restart)? {
+            let is_restarted = cell.look_at_details(pid, |details| details.restarted_by.is_some());
+            if is_restarted != Some(true) {
+                self.of.insert(pid, supervisor);
+                forget_on_exit(shared, pid);
+            }
             found.hook(shared, pid);
         }
         Ok(())
@@ -200,10 +204,11 @@ impl Runtime {
     }
 
     /// Lists an actor as a child of the supervisor until it exits. It is not restarted, but with a strategy for all its
-    /// failure restarts the siblings that have a factory.
+    /// failure restarts the siblings that have a factory. A child that the supervisor restarts in place is listed already, and
+    /// stays as it is.
     ///
     /// # Errors
-    /// `NoProcess`, `NoSupervisor`.
+    /// `NoProcess`, `NoSupervisor`; `InvalidArgument` for the supervisor itself.
     pub fn watch(&self, supervisor: Pid, pid: Pid, strategy: Strategy) -> Result<()> {
         let supervisors = &self.shared().supervisors;
         supervisors.add(self.shared(), supervisor, pid, Source::Watched, strategy, Restart::Temporary)
@@ -213,7 +218,7 @@ impl Runtime {
     /// not called before; one that fails is called again after a pause, within the supervisor's intensity.
     ///
     /// # Errors
-    /// `NoProcess`, `NoSupervisor`.
+    /// `NoProcess`, `NoSupervisor`; `InvalidArgument` for the supervisor itself and for a child that it restarts in place.
     pub fn supervise_with_factory(
         &self,
         supervisor: Pid,
@@ -232,29 +237,35 @@ impl Runtime {
         )
     }
 
-    /// Takes an actor from its supervisor: its exit is final. False: it had none.
+    /// Takes an actor from its supervisor, and from each other that lists it: its exit is final. False: it had none.
     pub fn unsupervise(&self, pid: Pid) -> bool {
-        let supervisors = &self.shared().supervisors;
-        let Some((_, supervisor)) = supervisors.of.remove(&pid) else {
-            return self.unsupervise_replaced(pid);
-        };
-        if let Some(cell) = self.shared().table.get(pid) {
-            let order = cell.look_at_details(pid, |details| {
-                details.restarted_by = None;
-                details.parent.take_if(|(parent, _)| *parent == supervisor).map(|(_, order)| order)
-            });
-            if let Some(Some(order)) = order {
-                ending::forget_child(self.shared(), supervisor, order);
-            }
-        }
-        supervisors.get(supervisor).is_ok_and(|found| found.remove(self.shared(), pid))
+        // What a factory made is known to its supervisor alone.
+        let by_pid = self.shared().supervisors.by_pid.iter();
+        let all: Vec<_> = by_pid.map(|entry| (*entry.key(), Arc::clone(entry.value()))).collect();
+        all.iter().filter(|(number, supervisor)| self.take_from(*number, supervisor, pid)).count() > 0
     }
 
-    /// A child that a factory made is known to its supervisor alone.
-    fn unsupervise_replaced(&self, pid: Pid) -> bool {
-        let all: Vec<_> =
-            self.shared().supervisors.by_pid.iter().map(|entry| Arc::clone(entry.value())).collect();
-        all.iter().any(|supervisor| supervisor.remove(self.shared(), pid))
+    /// Takes an actor from this supervisor; false: it was not its child.
+    fn take_from(&self, number: Pid, supervisor: &Supervisor, pid: Pid) -> bool {
+        if !supervisor.remove(pid) {
+            return false;
+        }
+        self.shared().supervisors.of.remove_if(&pid, |_, of| *of == number);
+        let Some(cell) = self.shared().table.get(pid) else { return true };
+        let ties = cell.look_at_details(pid, |details| {
+            details.restarted_by.take_if(|spec| spec.supervisor == number)?;
+            let place = details.parent.take_if(|(parent, _)| *parent == number);
+            Some((place, std::mem::take(&mut details.awaits_restart)))
+        });
+        let Some((place, awaits_restart)) = ties.flatten() else { return true };
+        if let Some((parent, order)) = place {
+            ending::forget_child(self.shared(), parent, order);
+        }
+        if awaits_restart {
+            // The supervisor hears nothing of it any more.
+            self.shared().signal(pid, Signal::Restart);
+        }
+        true
     }
 
     /// The supervisor's children, in the order they were added.
@@ -289,7 +300,7 @@ impl Runtime {
         removed.is_some_and(|supervisor| {
             if let Ok(found) = self.shared().supervisors.get(supervisor) {
                 for child in found.child_pids() {
-                    self.unsupervise(child);
+                    self.take_from(supervisor, &found, child);
                 }
             }
             self.stop(supervisor)
