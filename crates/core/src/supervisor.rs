@@ -112,13 +112,18 @@ impl Supervisor {
         let mut state = self.state.lock();
         if let Some(child) = state.children.iter_mut().find(|child| child.pid == pid) {
             match (&child.source, &source) {
-                (Source::InPlace, Source::Watched) => {}
+                (Source::InPlace, Source::Watched) => return Ok(false),
                 (Source::InPlace, _) => {
                     let message = format!("actor {pid} is restarted in place: unsupervise it first");
                     return Err(Error::invalid(message));
                 }
-                _ => (child.source, child.strategy, child.restart) = (source, strategy, restart),
+                _ => {}
             }
+            let before = std::mem::replace(&mut child.source, source);
+            (child.strategy, child.restart) = (strategy, restart);
+            drop(state);
+            // A factory is a user's, and may ask for this list when it goes.
+            drop(before);
             return Ok(false);
         }
         let (status, attempts) = (Status::Running, 0);

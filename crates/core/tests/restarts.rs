@@ -291,3 +291,32 @@ fn the_supervisor_of_a_path_goes_without_touching_others() {
     world.send(own, b"crash");
     assert!(world.runtime.join(own, Some(DEADLINE)), "nobody restarts it any more");
 }
+
+/// Looks at the supervisor's list when it goes.
+struct Looks(Runtime, Pid, mpsc::Sender<Vec<Pid>>);
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        let _ = self.2.send(self.0.child_pids(self.1).unwrap());
+    }
+}
+
+#[test]
+fn a_factory_that_is_replaced_may_ask_its_supervisor_when_it_goes() {
+    let world = World::new();
+    let root = world.runtime.root_supervisor().unwrap();
+    let pid = spawn(&world.runtime);
+    let (tell, seen) = mpsc::channel();
+    let looks = Looks(world.runtime.downgrade(), root, tell);
+    let replaced = move || {
+        let _kept = &looks;
+        Err(Failure::new("Test", "never called"))
+    };
+    let handle = world.runtime.downgrade();
+    world.runtime.supervise_with_factory(root, pid, Arc::new(replaced), Strategy::OneForOne).unwrap();
+    std::thread::spawn(move || {
+        let factory = || Err(Failure::new("Test", "never called"));
+        handle.supervise_with_factory(root, pid, Arc::new(factory), Strategy::OneForOne)
+    });
+    assert_eq!(seen.recv_timeout(DEADLINE).unwrap(), [pid]);
+}
