@@ -84,8 +84,8 @@ pub(crate) enum Source {
 pub(crate) enum Status {
     /// It lives, as far as the supervisor knows.
     Running,
-    /// Told to stop, to be started again after all others that stop.
-    Stopping,
+    /// Told to stop, at this time, to be started again after all others that stop.
+    Stopping(Duration),
     /// To be started when nobody stops any more.
     Down,
     /// Waiting for its pause to end, or for its factory.

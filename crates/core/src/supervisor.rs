@@ -33,6 +33,8 @@ pub(crate) enum Event {
     Started { child: u64, outcome: std::result::Result<Pid, Failure> },
     /// A child's pause before its restart is over.
     Due { child: u64 },
+    /// Children that were told to stop had time enough.
+    Overdue,
 }
 
 /// A supervisor's state; its behaviour is a shared handle of it.
@@ -112,13 +114,18 @@ impl Supervisor {
         let mut state = self.state.lock();
         if let Some(child) = state.children.iter_mut().find(|child| child.pid == pid) {
             match (&child.source, &source) {
-                (Source::InPlace, Source::Watched) => {}
+                (Source::InPlace, Source::Watched) => return Ok(false),
                 (Source::InPlace, _) => {
                     let message = format!("actor {pid} is restarted in place: unsupervise it first");
                     return Err(Error::invalid(message));
                 }
-                _ => (child.source, child.strategy, child.restart) = (source, strategy, restart),
+                _ => {}
             }
+            let before = std::mem::replace(&mut child.source, source);
+            (child.strategy, child.restart) = (strategy, restart);
+            drop(state);
+            // A factory is a user's, and may ask for this list when it goes.
+            drop(before);
             return Ok(false);
         }
         let (status, attempts) = (Status::Running, 0);
@@ -161,6 +168,10 @@ impl Supervisor {
                 self.start(shared, child);
                 Flow::Continue
             }
+            Event::Overdue => {
+                self.wait_no_longer(shared);
+                Flow::Continue
+            }
         };
         if matches!(flow, Flow::Continue) {
             self.start_what_is_down(shared);
@@ -197,7 +208,7 @@ impl Supervisor {
             return Flow::Continue;
         }
         child.hold = hold;
-        if child.status == Status::Stopping {
+        if matches!(child.status, Status::Stopping(_)) {
             child.status = Status::Down;
             return Flow::Continue;
         }
@@ -226,6 +237,7 @@ impl Supervisor {
         if !state.intensity.allow(shared.timing.now()) {
             return self.give_up(shared, state, place, reason);
         }
+        let now = shared.timing.now();
         let concerned = state.children[place].strategy.concerned(place, state.children.len());
         let mut to_stop = Vec::new();
         for other in concerned {
@@ -236,7 +248,7 @@ impl Supervisor {
                 match child.source {
                     Source::InPlace => child.status = Status::Down,
                     Source::Factory(_) => {
-                        child.status = Status::Stopping;
+                        child.status = Status::Stopping(now);
                         to_stop.push(child.pid);
                     }
                     Source::Watched => {}
@@ -247,10 +259,29 @@ impl Supervisor {
         let gone = watched.then(|| state.children.remove(place));
         drop(state);
         drop(gone);
-        for pid in to_stop.into_iter().rev() {
+        self.stop_all(shared, to_stop);
+        Flow::Continue
+    }
+
+    /// Stops children, last first, and waits no longer for them than a parent does.
+    fn stop_all(&self, shared: &Arc<Shared>, pids: Vec<Pid>) {
+        if let (Some(this), false) = (self.pid(), pids.is_empty()) {
+            shared.timing.overdue_after(shared, this, shared.options.child_stop_timeout);
+        }
+        for pid in pids.into_iter().rev() {
             shared.stop(pid, ExitReason::Killed);
         }
-        Flow::Continue
+    }
+
+    /// Those that were told to stop long ago are made anew beside what is left of them.
+    fn wait_no_longer(&self, shared: &Shared) {
+        let (now, timeout) = (shared.timing.now(), shared.options.child_stop_timeout);
+        for child in &mut self.state.lock().children {
+            if matches!(child.status, Status::Stopping(since) if now.saturating_sub(since) >= timeout) {
+                tracing::warn!(child = child.pid.get(), ?timeout, "a child does not stop: it is replaced");
+                child.status = Status::Down;
+            }
+        }
     }
 
     /// Too many restarts: the supervisor ends, and its children with it; one that endures lets the child go.
@@ -369,7 +400,7 @@ impl Supervisor {
         let mut due = Vec::new();
         {
             let mut state = self.state.lock();
-            if state.children.iter().any(|child| child.status == Status::Stopping) {
+            if state.children.iter().any(|child| matches!(child.status, Status::Stopping(_))) {
                 return;
             }
             let (period, backoff) = (self.options.period, &self.options.backoff);
@@ -428,10 +459,11 @@ impl Supervisor {
         {
             let mut state = self.state.lock();
             state.intensity = Intensity::new(self.options.intensity, self.options.period);
+            let now = shared.timing.now();
             for child in &mut state.children {
                 match (&child.source, child.status) {
                     (Source::Factory(_), Status::Running) => {
-                        child.status = Status::Stopping;
+                        child.status = Status::Stopping(now);
                         to_stop.push(child.pid);
                     }
                     (Source::InPlace, _) => child.status = Status::Down,
@@ -439,9 +471,7 @@ impl Supervisor {
                 }
             }
         }
-        for pid in to_stop.into_iter().rev() {
-            shared.stop(pid, ExitReason::Killed);
-        }
+        self.stop_all(&shared, to_stop);
         self.start_what_is_down(&shared);
     }
 }

@@ -45,6 +45,8 @@ pub(crate) enum Action {
     EndWithoutChildren(Pid),
     /// A supervisor's pause is over.
     Due { supervisor: Pid, child: u64 },
+    /// A supervisor waited long enough for children that it told to stop.
+    Overdue { supervisor: Pid },
 }
 
 impl Action {
@@ -58,6 +60,7 @@ impl Action {
             }
             Self::EndWithoutChildren(pid) => Self::EndWithoutChildren(*pid),
             Self::Due { supervisor, child } => Self::Due { supervisor: *supervisor, child: *child },
+            Self::Overdue { supervisor } => Self::Overdue { supervisor: *supervisor },
         }
     }
 
@@ -80,6 +83,9 @@ impl Action {
             }
             Self::Due { supervisor, child } => {
                 shared.signal(supervisor, Signal::Event(Box::new(Event::Due { child })));
+            }
+            Self::Overdue { supervisor } => {
+                shared.signal(supervisor, Signal::Event(Box::new(Event::Overdue)));
             }
         }
     }
@@ -158,6 +164,10 @@ impl Timing {
 
     pub(crate) fn due_after(&self, shared: &Shared, supervisor: Pid, pause: Duration, child: u64) {
         let _ = self.after(shared, pause, None, Action::Due { supervisor, child });
+    }
+
+    pub(crate) fn overdue_after(&self, shared: &Shared, supervisor: Pid, timeout: Duration) {
+        let _ = self.after(shared, timeout, None, Action::Overdue { supervisor });
     }
 
     pub(crate) fn cancel(&self, timer: u64) -> bool {

@@ -291,3 +291,71 @@ fn the_supervisor_of_a_path_goes_without_touching_others() {
     world.send(own, b"crash");
     assert!(world.runtime.join(own, Some(DEADLINE)), "nobody restarts it any more");
 }
+
+/// Looks at the supervisor's list when it goes.
+struct Looks(Runtime, Pid, mpsc::Sender<Vec<Pid>>);
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        let _ = self.2.send(self.0.child_pids(self.1).unwrap());
+    }
+}
+
+#[test]
+fn a_factory_that_is_replaced_may_ask_its_supervisor_when_it_goes() {
+    let world = World::new();
+    let root = world.runtime.root_supervisor().unwrap();
+    let pid = spawn(&world.runtime);
+    let (tell, seen) = mpsc::channel();
+    let looks = Looks(world.runtime.downgrade(), root, tell);
+    let replaced = move || {
+        let _kept = &looks;
+        Err(Failure::new("Test", "never called"))
+    };
+    let handle = world.runtime.downgrade();
+    world.runtime.supervise_with_factory(root, pid, Arc::new(replaced), Strategy::OneForOne).unwrap();
+    std::thread::spawn(move || {
+        let factory = || Err(Failure::new("Test", "never called"));
+        handle.supervise_with_factory(root, pid, Arc::new(factory), Strategy::OneForOne)
+    });
+    assert_eq!(seen.recv_timeout(DEADLINE).unwrap(), [pid]);
+}
+
+#[test]
+fn a_sibling_that_does_not_stop_holds_restarts_up_for_a_while() {
+    let world = World::new();
+    let root = world.runtime.root_supervisor().unwrap();
+    let (tell, made) = mpsc::channel();
+    let supervise = |pid, name: &'static str, strategy| {
+        let (tell, handle) = (tell.clone(), world.runtime.downgrade());
+        let factory = move || {
+            let pid = spawn(&handle);
+            let _ = tell.send((name, pid));
+            Ok(pid)
+        };
+        world.runtime.supervise_with_factory(root, pid, Arc::new(factory), strategy).unwrap();
+    };
+    let gate = Gate::default();
+    let [failing, later] = [(); 2].map(|()| world.runtime.spawn(fragile().0, plain()).unwrap());
+    let stuck = world.runtime.spawn(common::gated_collector(&gate).0, plain()).unwrap();
+    supervise(failing, "failing", Strategy::OneForAll);
+    supervise(stuck, "stuck", Strategy::OneForOne);
+    world.runtime.send(stuck, b"x".into()).unwrap();
+    gate.wait_for_one_inside();
+    world.runtime.send(failing, b"crash".into()).unwrap();
+    assert!(world.runtime.join(failing, Some(DEADLINE)));
+    world.heard_all(root);
+    supervise(later, "later", Strategy::OneForOne);
+    world.runtime.send(later, b"crash".into()).unwrap();
+    assert!(world.runtime.join(later, Some(DEADLINE)));
+    world.heard_all(root);
+    assert!(made.try_recv().is_err(), "the stuck one may still stop");
+    world.hand.advance(RuntimeOptions::default().child_stop_timeout);
+    let mut made: Vec<_> = (0..3).map(|_| made.recv_timeout(DEADLINE).unwrap()).collect();
+    assert_eq!(made.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["failing", "stuck", "later"]);
+    gate.open();
+    assert!(world.runtime.join(stuck, Some(DEADLINE)));
+    world.heard_all(root);
+    let pids: Vec<Pid> = made.drain(..).map(|(_, pid)| pid).collect();
+    assert_eq!(world.runtime.child_pids(root).unwrap(), pids, "its late end concerns nobody");
+}
