@@ -31,9 +31,7 @@ impl Function for Send {
     #[inline]
     fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let bytes = arguments.view(1)?;
-        let Some(pid) = arguments.pid(0) else {
-            return Ok(raw::integer(arguments.env, Sent::Refused as i32));
-        };
+        let Some(pid) = arguments.pid(0) else { return refuse_no_pid(arguments) };
         Ok(send(state, arguments, pid, Payload::copy_from(bytes)))
     }
 }
@@ -46,9 +44,7 @@ impl Function for SendOther {
 
     fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let payload = arguments.payload(1)?;
-        let Some(pid) = arguments.pid(0) else {
-            return Ok(raw::integer(arguments.env, Sent::Refused as i32));
-        };
+        let Some(pid) = arguments.pid(0) else { return refuse_no_pid(arguments) };
         Ok(send(state, arguments, pid, payload))
     }
 }
@@ -61,6 +57,13 @@ fn send(state: &State, arguments: &Arguments<'_>, pid: Pid, payload: Payload) ->
         Ok(()) => raw::integer(arguments.env, Sent::AcceptedSchedule as i32),
         Err(refused) => refuse(state, arguments, pid, refused, schedule),
     }
+}
+
+/// A number that no actor has is that of nobody; anything else is a mistake.
+#[cold]
+fn refuse_no_pid(arguments: &Arguments<'_>) -> Result<Value, Error> {
+    arguments.check_number(0, "pid")?;
+    Ok(raw::integer(arguments.env, Sent::Refused as i32))
 }
 
 /// What is told of a refusal. This thread waits for no room: a message that would have to is counted as refused.
@@ -85,9 +88,7 @@ impl Function for Offer {
 
     fn call(state: &Rc<State>, arguments: &Arguments<'_>) -> Result<Value, Error> {
         let payload = arguments.payload(1)?;
-        let Some(pid) = arguments.pid(0) else {
-            return Ok(raw::integer(arguments.env, Sent::Refused as i32));
-        };
+        let Some(pid) = arguments.pid(0) else { return refuse_no_pid(arguments) };
         let (offered, schedule) = state.host.while_sending(|| state.runtime.offer(pid, payload));
         let sent = match (offered, schedule) {
             (Ok(()), false) => return Ok(UNDEFINED),

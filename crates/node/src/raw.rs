@@ -47,6 +47,14 @@ impl Arguments<'_> {
         number
     }
 
+    /// Refuses an argument that is no number.
+    pub(crate) fn check_number(&self, index: usize, what: &str) -> Result<(), Error> {
+        match type_name(self.env, self.values[index]) {
+            "a number" => Ok(()),
+            other => Err(Error::invalid(format!("{what} must be a number, not {other}"))),
+        }
+    }
+
     /// The argument as a small index that the JavaScript side keeps, such as a slot.
     #[inline]
     pub(crate) fn index(&self, index: usize) -> u32 {

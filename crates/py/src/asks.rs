@@ -153,7 +153,7 @@ pub(crate) fn ask_blocking<'py>(
         *slot.lock() = Some(outcome);
         ringer.ring();
     };
-    let mut helper = Helper::begin(pid, shared.python_lane_if_any());
+    let mut helper = Helper::begin(py, pid, shared.python_lane_if_any());
     let handle = core.ask_with(pid, payload, options, Box::new(completion));
     if let Err(error) = helper.help(py).and_then(|()| bell.wait(py, shared, None)) {
         handle.cancel();

@@ -16,6 +16,7 @@ use pyo3::prelude::*;
 use crate::carried;
 use crate::guest::as_guest;
 use crate::lane::{Hush, PyLane};
+use crate::loops::running_loop;
 
 /// Quick answers in a row before a thread runs the handler itself.
 const QUICK_ASKS: u8 = 16;
@@ -39,8 +40,10 @@ pub(crate) struct Helper {
 
 impl Helper {
     /// To be made before the ask is sent: holds the wake back where this thread will run the handler.
-    pub(crate) fn begin(pid: Pid, lane: Option<Arc<PyLane>>) -> Self {
-        let helps = quick_asks(pid) >= QUICK_ASKS && iris_core::current().is_none();
+    pub(crate) fn begin(py: Python<'_>, pid: Pid, lane: Option<Arc<PyLane>>) -> Self {
+        // A handler finds no event loop running where it runs.
+        let has_loop = || !matches!(running_loop(py), Ok(None));
+        let helps = quick_asks(pid) >= QUICK_ASKS && iris_core::current().is_none() && !has_loop();
         let lane = lane.filter(|lane| helps && !lane.hosted().has_work());
         let hush = lane.as_ref().map(Hush::begin);
         Self { pid, began: Instant::now(), lane, hush }

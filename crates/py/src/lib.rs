@@ -35,6 +35,7 @@ mod payload;
 mod pid;
 mod pull;
 mod pull_async;
+mod pull_code;
 mod refs;
 mod release_gil;
 mod runtime;

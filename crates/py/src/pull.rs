@@ -15,6 +15,7 @@ use crate::inbox::{Borrowed, Found, Inbox};
 use crate::interpreter;
 use crate::numbers::{messages_max, seconds_or_none, whole};
 use crate::parker::{Parker, spin};
+use crate::pull_code::PullCode;
 use crate::shared::{Shared, thread_refused};
 use crate::wait;
 
@@ -185,11 +186,10 @@ impl PyMailbox {
     }
 }
 
-/// A pull actor's thread before it runs: the function, or what makes it at each restart.
+/// A pull actor's thread before it runs.
 pub(crate) struct PullThread {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) function: Py<PyAny>,
-    pub(crate) make: Option<Py<PyAny>>,
+    pub(crate) code: PullCode,
 }
 
 impl PullThread {
@@ -199,7 +199,7 @@ impl PullThread {
         let mailbox = self.shared.core()?.spawn_pull(options, Arc::clone(&parker) as _).or_raise()?;
         let pid = mailbox.pid();
         let count = Arc::clone(&self.shared);
-        count.functions.add(pid, self.function.clone_ref(py), false);
+        count.functions.add(pid, self.code.function(py), false);
         count.pull_threads.fetch_add(1, Ordering::SeqCst);
         let started = std::thread::Builder::new()
             .name("iris-pull".to_owned())
@@ -243,7 +243,7 @@ impl PullThread {
         let Ok(object) = Bound::new(py, PyMailbox { inbox, parker: Arc::clone(parker) }) else {
             return Finish::Ended;
         };
-        let result = interpreter::call(self.function.bind(py), object.as_any());
+        let result = interpreter::call(self.code.function(py).bind(py), object.as_any());
         let reason = match result {
             Ok(_) => ExitReason::Normal,
             Err(error) => crash::reason(py, pid, &error),
@@ -264,7 +264,7 @@ impl PullThread {
                 Finish::Ended => return None,
                 Finish::Swapped(mailbox, function) => {
                     if let Ok(function) = function.downcast::<Function>() {
-                        self.function = function.0.clone_ref(py);
+                        drop(self.code.swap(py, &function.0));
                     }
                     return Some(mailbox);
                 }
@@ -289,8 +289,9 @@ impl PullThread {
     }
 
     fn remake(&mut self, py: Python<'_>) -> PyResult<()> {
-        if let Some(make) = &self.make {
-            self.function = interpreter::call_empty(make.bind(py))?.unbind();
+        if let Some(make) = self.code.maker(py) {
+            let fresh = interpreter::call_empty(make.bind(py))?.unbind();
+            drop(self.code.remade(py, fresh));
         }
         Ok(())
     }

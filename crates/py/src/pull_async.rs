@@ -23,6 +23,7 @@ use crate::inbox::{Found, Inbox};
 use crate::interpreter;
 use crate::numbers::{messages_max, seconds_or_none, whole};
 use crate::pull::Function;
+use crate::pull_code::PullCode;
 use crate::shared::Shared;
 use crate::wait;
 
@@ -333,12 +334,11 @@ pub(crate) fn task_reason(task: &Bound<'_, PyAny>, pid: Pid) -> ExitReason {
     }
 }
 
-/// An async pull actor: the function, or what makes it at each restart.
+/// An async pull actor.
 pub(crate) struct PullTask {
     shared: Arc<Shared>,
     pid: Pid,
-    function: Mutex<Py<PyAny>>,
-    make: Option<Py<PyAny>>,
+    code: Mutex<PullCode>,
 }
 
 impl Drop for PullTask {
@@ -352,8 +352,7 @@ impl PullTask {
     pub(crate) fn start(
         py: Python<'_>,
         shared: &Arc<Shared>,
-        function: Py<PyAny>,
-        make: Option<Py<PyAny>>,
+        code: PullCode,
         options: SpawnOptions,
     ) -> PyResult<u64> {
         let lane = match shared.loops.running(py, shared)? {
@@ -364,8 +363,8 @@ impl PullTask {
         waiter.lane.add(Arc::downgrade(&waiter) as _);
         let mailbox = shared.core()?.spawn_pull(options, Arc::clone(&waiter) as _).or_raise()?;
         let pid = mailbox.pid();
-        shared.functions.add(pid, function.clone_ref(py), true);
-        let actor = Arc::new(Self { shared: Arc::clone(shared), pid, function: Mutex::new(function), make });
+        shared.functions.add(pid, code.function(py), true);
+        let actor = Arc::new(Self { shared: Arc::clone(shared), pid, code: Mutex::new(code) });
         actor.launch(py, mailbox, &waiter);
         Ok(pid.get())
     }
@@ -395,7 +394,7 @@ impl PullTask {
 
     fn make_task(self: &Arc<Self>, mailbox: &Bound<'_, AsyncMailbox>) -> PyResult<()> {
         let py = mailbox.py();
-        let function = self.function.lock().clone_ref(py);
+        let function = self.code.lock().function(py);
         let coroutine = interpreter::call(function.bind(py), mailbox.as_any())?;
         let event_loop = mailbox.get().waiter.lane.event_loop(py);
         let task = interpreter::call_method(event_loop, intern!(py, "create_task"), &[&coroutine])?;
@@ -413,7 +412,8 @@ impl PullTask {
                 Finish::Ended => return,
                 Finish::Swapped(mailbox, function) => {
                     if let Ok(function) = function.downcast::<Function>() {
-                        *self.function.lock() = function.0.clone_ref(py);
+                        let before = self.code.lock().swap(py, &function.0);
+                        drop(before);
                     }
                     return self.launch(py, mailbox, waiter);
                 }
@@ -448,9 +448,11 @@ impl PullTask {
     }
 
     fn remake(&self, py: Python<'_>) -> PyResult<()> {
-        if let Some(make) = &self.make {
+        let make = self.code.lock().maker(py);
+        if let Some(make) = make {
             let fresh = interpreter::call_empty(make.bind(py))?.unbind();
-            *self.function.lock() = fresh;
+            let before = self.code.lock().remade(py, fresh);
+            drop(before);
         }
         Ok(())
     }

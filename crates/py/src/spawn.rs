@@ -12,6 +12,7 @@ use crate::numbers::{whole, whole_or_none};
 use crate::pid::PidArgument;
 use crate::pull::{Function, PullThread};
 use crate::pull_async::PullTask;
+use crate::pull_code::PullCode;
 use crate::runtime::{Runtime, budget};
 use crate::shared::Shared;
 use crate::words;
@@ -326,9 +327,9 @@ pub(crate) fn pull(
 ) -> PyResult<u64> {
     check_callable("handler", function)?;
     let py = function.py();
-    let unbound = function.clone().unbind();
+    let code = PullCode::new(py, function.clone().unbind(), make);
     if is_async(function) {
-        return PullTask::start(py, shared, unbound, make, options);
+        return PullTask::start(py, shared, code, options);
     }
-    PullThread { shared: Arc::clone(shared), function: unbound, make }.start(py, options)
+    PullThread { shared: Arc::clone(shared), code }.start(py, options)
 }
