@@ -299,3 +299,28 @@ def test_a_waiting_thread_is_let_in_while_handlers_keep_coming(rt: iris.Runtime)
         sum(range(1_000))
         slowest = max(slowest, time.monotonic() - before)
     assert slowest < 0.5
+
+
+def test_a_handler_finds_no_event_loop_of_whoever_asks(rt: iris.Runtime) -> None:
+    """However often it was asked: some of the asks may be answered on the asking thread."""
+
+    async def later(message: bytes) -> bytes:
+        return message
+
+    async def main() -> None:
+        for _ in range(50):
+            assert rt.ask_blocking(runs, b"x", timeout=DEADLINE) == b"x"
+            assert rt.ask_blocking(returns, b"x", timeout=DEADLINE) == b"x"
+
+    # Made away from an event loop, where plain handlers share a thread of the runtime.
+    runs = rt.spawn(lambda message: asyncio.run(later(message)))
+    returns = rt.spawn(lambda message: later(message))
+    quick = rt.spawn(lambda message: asyncio.run(later(message)) if message == b"run" else message)
+
+    async def after_quick_ones() -> bytes:
+        for _ in range(50):
+            rt.ask_blocking(quick, b"x", timeout=DEADLINE)
+        return rt.ask_blocking(quick, b"run", timeout=DEADLINE)
+
+    asyncio.run(main())
+    assert asyncio.run(after_quick_ones()) == b"run"

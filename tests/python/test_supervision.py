@@ -303,3 +303,55 @@ def test_watch_path_lists_direct_children(rt: iris.Runtime) -> None:
     pids = [rt.spawn_with_path_observed(100, path) for path in ("/s/a", "/s/b", "/s/b/c")]
     rt.watch_path("/s")
     assert sorted(rt.child_pids()) == sorted(pids[:2])
+
+
+@pytest.mark.parametrize("kind", ["push", "pull", "async pull"])
+def test_a_restart_keeps_the_code_that_is_in_force_and_makes_that_of_its_maker_anew(
+    rt: iris.Runtime, kind: str
+) -> None:
+    def handle(name: bytes, message: bytes) -> bytes:
+        if message == b"crash":
+            raise ValueError
+        return name
+
+    def code(name: bytes) -> Callable[..., object]:
+        def pull(mailbox: iris.Mailbox) -> None:
+            while (message := mailbox.recv()) is not None:
+                if isinstance(message, iris.PySystemMessage):
+                    return
+                mailbox.reply(message, handle(name, message))
+
+        async def async_pull(mailbox: iris.AsyncMailbox) -> None:
+            async for message in mailbox:
+                if isinstance(message, iris.PySystemMessage):
+                    return
+                mailbox.reply(message, handle(name, message))
+
+        kinds = {"push": lambda message: handle(name, message), "pull": pull, "async pull": async_pull}
+        return kinds[kind]
+
+    def make() -> Callable[..., object]:
+        made.append(b"made %d" % (len(made) + 1))
+        return code(made[-1])
+
+    def crash() -> None:
+        with pytest.raises(iris.AskFailedError):
+            rt.ask_blocking(pid, b"crash", timeout=DEADLINE)
+
+    def which() -> bytes:
+        return rt.ask_blocking(pid, b"which?", timeout=DEADLINE)
+
+    made: list[bytes] = []
+    supervisor = rt.spawn_supervisor(intensity=100, backoff=(0.0, 0.0))
+    pid = rt.start_child(supervisor, make, kind="push" if kind == "push" else "pull")
+    crash()
+    assert which() == b"made 2"
+    rt.hot_swap(pid, code(b"swapped"))
+    crash()
+    assert which() == b"swapped"
+    crash()
+    assert (which(), rt.behavior_version(pid), len(made)) == (b"swapped", 2, 2)
+    rt.rollback_behavior(pid)
+    assert which() == b"made 2"
+    crash()
+    assert (which(), rt.behavior_version(pid), len(made)) == (b"made 3", 1, 3)

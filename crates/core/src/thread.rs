@@ -213,7 +213,7 @@ fn live(mailbox: Mailbox, mut function: Function) {
     loop {
         let mut mailbox = Mailbox { pull, parker: Arc::clone(&parker) };
         let outcome = catch_unwind(AssertUnwindSafe(|| (function.0)(&mut mailbox)));
-        let reason = outcome.map_or_else(|panic| crate::stepper::panicked(panic), |()| ExitReason::Normal);
+        let reason = outcome.map_or_else(crate::stepper::panicked, |()| ExitReason::Normal);
         let mut finish = mailbox.pull.finish(reason);
         pull = loop {
             match finish {
