@@ -100,12 +100,13 @@ impl Shared {
             let bounded = details.bounded.as_mut()?;
             let offer = bounded.offer(message.take()?);
             if matches!(offer, Offer::Taken | Offer::TakenFor(_) | Offer::Spilled(_)) {
+                // First what goes: in between, no size is above the bound.
+                if let Offer::TakenFor(dropped) = &offer {
+                    cell.count_taken_beside_senders(dropped.len() as u64);
+                }
                 cell.enqueued.fetch_add(1, Ordering::Release);
                 signalled = Some(cell.word.poke());
                 lane = cell.lane();
-            }
-            if let Offer::TakenFor(dropped) = &offer {
-                cell.count_taken_beside_senders(dropped.len() as u64);
             }
             Some(offer)
         });

@@ -12,6 +12,7 @@ use crate::behaviour;
 use crate::carried::Carried;
 use crate::crash;
 use crate::eventloop::{Job, LoopLane, UnderWay};
+use crate::fork;
 use crate::guest;
 use crate::interpreter;
 use crate::pull_async::task_reason;
@@ -43,7 +44,7 @@ pub(crate) fn start(
     let turn = Arc::new(Turn { suspension: Mutex::new(Some(suspension)), reply: Mutex::new(reply) });
     let known = Arc::downgrade(&turn);
     lane.add(known);
-    let end = Py::new(py, TurnEnd { turn })?;
+    let end = Py::new(py, TurnEnd { turn, forks: interpreter::forks() })?;
     if lane.runs_here(py) {
         return make_task(&lane, coroutine, carried, end.bind(py), &slot);
     }
@@ -137,12 +138,16 @@ fn stop(reason: ExitReason, reply: Option<Reply>) -> Flow {
 #[pyclass(frozen, module = "iris._iris")]
 struct TurnEnd {
     turn: Arc<Turn>,
+    forks: u32,
 }
 
 #[pymethods]
 impl TurnEnd {
     fn __call__(&self, task: &Bound<'_, PyAny>) {
         let py = task.py();
+        if interpreter::forks() != self.forks {
+            fork::end(py, interpreter::call_method(task, intern!(py, "result"), &[]));
+        }
         self.turn.end(|pid, reply| match task_reason(task, pid) {
             ExitReason::Normal => {
                 if let Ok(result) = interpreter::call_method(task, intern!(py, "result"), &[]) {

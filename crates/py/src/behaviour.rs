@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use crate::async_turn;
 use crate::carried::{self, Carried};
 use crate::crash;
+use crate::fork;
 use crate::interpreter;
 use crate::payload;
 use crate::shared::Shared;
@@ -61,7 +62,12 @@ impl Behaviour for PyHandler {
             return self.handle_special(py, context, message);
         }
         let bytes = payload::into_python(py, message.into_payload());
-        match interpreter::call(self.callable.bind(py), bytes.as_any()) {
+        let forks = interpreter::forks();
+        let result = interpreter::call(self.callable.bind(py), bytes.as_any());
+        if interpreter::forks() != forks {
+            fork::end(py, result);
+        }
+        match result {
             Ok(result) if result.is_none() => Flow::Continue,
             Ok(result) if is_coroutine(&result) => self.drive(context, &result, None, None),
             Ok(result) => {
@@ -98,10 +104,14 @@ impl PyHandler {
         let carried = message.take_context().and_then(|carried| carried.downcast::<Carried>().ok());
         let bytes = payload::into_python(py, message.into_payload());
         let callable = self.callable.bind(py);
+        let forks = interpreter::forks();
         let result = match &carried {
             Some(carried) => carried::call_in(callable, bytes.as_any(), carried.0.bind(py)),
             None => interpreter::call(callable, bytes.as_any()),
         };
+        if interpreter::forks() != forks {
+            fork::end(py, result);
+        }
         match result {
             Ok(result) if is_coroutine(&result) => self.drive(context, &result, reply, carried),
             Ok(result) => {

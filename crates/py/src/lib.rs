@@ -17,6 +17,7 @@ mod crash;
 mod errors;
 mod eventloop;
 mod fast;
+mod fork;
 mod functions;
 mod guest;
 mod help;

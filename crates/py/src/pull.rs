@@ -11,6 +11,7 @@ use pyo3::types::PyList;
 use crate::behaviour::check_callable;
 use crate::crash;
 use crate::errors::OrRaise;
+use crate::fork;
 use crate::inbox::{Borrowed, Found, Inbox};
 use crate::interpreter;
 use crate::numbers::{messages_max, seconds_or_none, whole};
@@ -243,7 +244,11 @@ impl PullThread {
         let Ok(object) = Bound::new(py, PyMailbox { inbox, parker: Arc::clone(parker) }) else {
             return Finish::Ended;
         };
+        let forks = interpreter::forks();
         let result = interpreter::call(self.code.function(py).bind(py), object.as_any());
+        if interpreter::forks() != forks {
+            fork::end(py, result);
+        }
         let reason = match result {
             Ok(_) => ExitReason::Normal,
             Err(error) => crash::reason(py, pid, &error),

@@ -19,6 +19,7 @@ use crate::behaviour::check_callable;
 use crate::crash;
 use crate::errors::{OrRaise, raise_kind};
 use crate::eventloop::{Job, UnderWay};
+use crate::fork;
 use crate::inbox::{Found, Inbox};
 use crate::interpreter;
 use crate::numbers::{messages_max, seconds_or_none, whole};
@@ -305,6 +306,9 @@ struct TaskEnd {
 impl TaskEnd {
     fn __call__(&self, task: &Bound<'_, PyAny>) {
         let py = task.py();
+        if self.actor.shared.is_forked() {
+            fork::end(py, interpreter::call_method(task, intern!(py, "result"), &[]));
+        }
         let pid = self.mailbox.get().inbox.pid;
         self.mailbox.get().waiter.let_go();
         let reason = task_reason(task, pid);
