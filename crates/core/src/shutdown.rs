@@ -135,6 +135,12 @@ fn kill(shared: &Arc<Shared>) {
     }
 }
 
+/// Those that can end while this thread waits.
+fn not_ours(mut pids: Vec<Pid>) -> Vec<Pid> {
+    pids.retain(|pid| !crate::context::is_within(*pid));
+    pids
+}
+
 fn wait_until_gone(shared: &Arc<Shared>, until: Instant) -> Vec<Pid> {
     let pause = (Mutex::new(()), Condvar::new());
     loop {
@@ -142,11 +148,10 @@ fn wait_until_gone(shared: &Arc<Shared>, until: Instant) -> Vec<Pid> {
         kill(shared);
         // What is ready on a host's lane has its stop before it: it ends here, and no handler is called.
         shared.drain_lanes();
-        let left: Vec<Pid> =
-            live(shared).into_iter().filter(|pid| !crate::context::is_within(*pid)).collect();
+        let left = not_ours(live(shared));
         // What the runtime's own supervisors did not hear yet may count as live.
-        let own = shared.supervisors.internal();
-        let is_over = left.is_empty() && own.iter().all(|supervisor| shared.table.get(*supervisor).is_none());
+        let mut own = not_ours(shared.supervisors.internal()).into_iter();
+        let is_over = left.is_empty() && own.all(|supervisor| shared.table.get(supervisor).is_none());
         if is_over || Instant::now() >= until {
             return left;
         }
