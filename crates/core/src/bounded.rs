@@ -314,10 +314,15 @@ pub(crate) fn put_back(cell: &Cell, pid: Pid, messages: Vec<Message>) {
 }
 
 /// Has those who wait for room look again: the mailbox takes nothing any more, or has another policy. Under no cell's lock.
+#[inline]
 pub(crate) fn announce(cell: &Cell, pid: Pid) {
-    if !cell.has(flag::BOUNDED) {
-        return;
+    if cell.has(flag::BOUNDED) {
+        announce_to_senders(cell, pid);
     }
+}
+
+#[cold]
+fn announce_to_senders(cell: &Cell, pid: Pid) {
     let room = cell.look_at_details(pid, |details| details.bounded.as_ref().map(|bounded| bounded.room()));
     if let Some(room) = room.flatten() {
         room.announce();
