@@ -112,13 +112,13 @@ soak: setup build ## use everything at once for SOAK_SECONDS, in Python and in N
 
 deep-node: setup build ## run Node's models, memory, fuzz and 200 ends of the process in each state; 25 minutes
 	IRIS_MODEL_STEPS=100000 node_modules/.bin/jest model # 1 minute
-	IRIS_MEMORY_SCALE=1 IRIS_MANY=1000000 node_modules/.bin/jest memory scale # 3 minutes
+	IRIS_MEMORY_SCALE=1 IRIS_MANY=1000000 node_modules/.bin/jest memory scale # 4 minutes
 	IRIS_FUZZ_RUNS=20000 node_modules/.bin/jest fuzz -t 'one after the other' # 4 minutes
 	IRIS_EXIT_RUNS=200 IRIS_WORKER_RUNS=1000 node_modules/.bin/jest exits hosts # 20 minutes
 
 deep-python: setup build ## run Python's models, memory, fuzz and 200 ends of the process in each state; 20 minutes, 40 beside other work
 	IRIS_MODEL_STEPS=100000 $(BIN)/pytest --quiet tests/python/test_model.py # 2 minutes
-	IRIS_MEMORY_SCALE=1 IRIS_MANY=1000000 $(BIN)/pytest --quiet tests/python/test_memory.py tests/python/test_scale.py # 1 minute
+	IRIS_MEMORY_SCALE=1 IRIS_MANY=1000000 $(BIN)/pytest --quiet tests/python/test_memory.py tests/python/test_scale.py # 5 minutes
 	IRIS_FUZZ_EXAMPLES=6000 $(BIN)/pytest --quiet tests/python/test_bad_input.py tests/python/test_bad_input_awaited.py # 2 minutes
 	IRIS_EXIT_RUNS=200 $(BIN)/pytest --quiet tests/python/test_exit.py tests/python/test_hosts.py # 15 minutes
 

@@ -179,6 +179,44 @@ assert entered.wait(30)
         assert done.returncode == 0
 
 
+# What an actor leaves goes on the runtime's thread, and still does when the interpreter, on its way out, lets that thread go on.
+GOING = """
+import iris, logging, sys, threading
+logging.getLogger("iris").disabled = True
+begun, go, never = threading.Event(), threading.Event(), threading.Event()
+class Slow:
+    def __del__(self): begun.set(); go.wait(60)
+class Last:
+    def __del__(self, go=go.set, wait=never.wait): go(); wait(0.3)
+def raises(message):
+    slow = Slow()
+    raise LookupError
+async def raises_later(message): raises(message)
+def made():
+    slow = Slow()
+    raise LookupError
+rt = iris.Runtime()
+{leave}
+assert begun.wait(30)
+sys.last = Last()
+"""
+LEFT_BEHIND = {
+    "the_result_of_a_pull_function": "rt.spawn_with_mailbox(lambda mailbox: Slow())",
+    "an_exception": "rt.send(rt.spawn(raises), b'x')",
+    "an_exception_of_an_async_handler": "rt.send(rt.spawn(raises_later), b'x')",
+    "an_exception_of_a_pull_function": "rt.spawn_with_mailbox(raises)",
+    "an_exception_of_a_factory": (
+        "pid = rt.spawn({}.__getitem__); rt.supervise_with_factory(pid, made, 'RestartOne'); rt.send(pid, b'x')"
+    ),
+}
+
+
+@pytest.mark.parametrize("what", LEFT_BEHIND)
+def test_what_goes_for_long_while_the_process_ends_is_no_abort(what: str) -> None:
+    done = run_script(GOING.format(leave=LEFT_BEHIND[what]))
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
 def test_import_needs_no_heavy_modules() -> None:
     script = (
         "import sys, iris; print(sorted({'asyncio', 'logging', 'typing', 'traceback'} & set(sys.modules)))"

@@ -141,8 +141,10 @@ impl Cell {
         self.flags.load(Ordering::Relaxed) & flag != 0
     }
 
+    /// Of two flags that two threads raise, the later thread sees what the earlier did before: who sets a timer sees that
+    /// its actor has ended, or the end sees that there are timers.
     pub(crate) fn raise(&self, flag: u16) {
-        self.flags.fetch_or(flag, Ordering::Relaxed);
+        self.flags.fetch_or(flag, Ordering::AcqRel);
     }
 
     pub(crate) fn lower(&self, flag: u16) {

@@ -136,7 +136,7 @@ fn finalize(shared: &Arc<Shared>, cell: &Cell, pid: Pid, reason: &ExitReason) {
     if cell.has(flag::TIMERS) {
         shared.timing.cancel_of(pid);
     }
-    drop_list(shared, cell, pid, cell.word.vacate());
+    drop_all(shared, cell, pid, cell.word.vacate());
     shared.counters.exited.fetch_add(1, Ordering::Relaxed);
     if let Some(mut details) = details {
         drop_kept(shared, cell, pid, &mut details);
@@ -164,11 +164,20 @@ fn forget_names(shared: &Shared, pid: Pid, details: &Details) {
 fn drop_queued(shared: &Shared, cell: &Cell, pid: Pid) {
     // SAFETY: the caller owns the actor; readers of an observed actor's messages found its pid stale.
     let local = std::mem::take(unsafe { cell.local() });
-    drop_list(shared, cell, pid, local);
-    drop_list(shared, cell, pid, cell.word.take());
+    drop_all(shared, cell, pid, local);
+    drop_all(shared, cell, pid, cell.word.take());
 }
 
-fn drop_list(shared: &Shared, cell: &Cell, pid: Pid, mut list: List) {
+/// Mostly there are none: what is done with them is kept apart.
+#[inline]
+fn drop_all(shared: &Shared, cell: &Cell, pid: Pid, list: List) {
+    if !list.is_empty() {
+        drop_each(shared, cell, pid, list);
+    }
+}
+
+#[cold]
+fn drop_each(shared: &Shared, cell: &Cell, pid: Pid, mut list: List) {
     while let Some(node) = list.pop() {
         let receiver = pid.of_generation(node.generation());
         if let Incoming::User(message) = node.into_incoming() {

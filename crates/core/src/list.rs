@@ -60,6 +60,7 @@ impl List {
         Self { first: Box::into_raw(Box::new(turning)).map_addr(|address| address | TURNING).cast() }
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.first.is_null()
     }
@@ -117,6 +118,11 @@ impl List {
         }
     }
 
+    #[cold]
+    fn clear(&mut self) {
+        while self.pop().is_some() {}
+    }
+
     /// Puts a message before all others.
     pub(crate) fn push_front(&mut self, node: Node) {
         if self.is_turning() {
@@ -130,8 +136,11 @@ impl List {
 }
 
 impl Drop for List {
+    #[inline]
     fn drop(&mut self) {
-        while self.pop().is_some() {}
+        if !self.is_empty() {
+            self.clear();
+        }
     }
 }
 

@@ -41,7 +41,11 @@ pub(crate) fn start(
     let slot = Arc::new(Mutex::new(TaskSlot::default()));
     let (task, on) = (Arc::clone(&slot), Arc::clone(&lane));
     let suspension = context.suspend(Box::new(move || cancel(&task, &on)));
-    let turn = Arc::new(Turn { suspension: Mutex::new(Some(suspension)), reply: Mutex::new(reply) });
+    let turn = Arc::new(Turn {
+        suspension: Mutex::new(Some(suspension)),
+        reply: Mutex::new(reply),
+        slot: Arc::clone(&slot),
+    });
     let known = Arc::downgrade(&turn);
     lane.add(known);
     let end = Py::new(py, TurnEnd { turn, forks: interpreter::forks() })?;
@@ -52,7 +56,7 @@ pub(crate) fn start(
     let that = Arc::clone(&lane);
     lane.post(Job::Call(Box::new(move |py| {
         if let Err(error) = make_task(&that, coroutine.bind(py), carried, end.bind(py), &slot) {
-            end.get().turn.fail(py, &error);
+            end.get().turn.fail(py, error);
         }
     })));
     Ok(())
@@ -97,7 +101,9 @@ fn cancel(slot: &Mutex<TaskSlot>, lane: &Arc<LoopLane>) {
     if let Some(task) = task {
         lane.post(Job::Call(Box::new(move |py| {
             // A task that is done already needs no cancel.
-            guest::told(py, interpreter::call_method(task.bind(py), intern!(py, "cancel"), &[]));
+            let task = task.into_bound(py);
+            guest::told(py, interpreter::call_method(&task, intern!(py, "cancel"), &[]));
+            interpreter::release(task);
         })));
     }
 }
@@ -106,6 +112,7 @@ fn cancel(slot: &Mutex<TaskSlot>, lane: &Arc<LoopLane>) {
 struct Turn {
     suspension: Mutex<Option<Suspension>>,
     reply: Mutex<Option<Reply>>,
+    slot: Arc<Mutex<TaskSlot>>,
 }
 
 impl Turn {
@@ -117,7 +124,7 @@ impl Turn {
         suspension.resume(flow);
     }
 
-    fn fail(&self, py: Python<'_>, error: &PyErr) {
+    fn fail(&self, py: Python<'_>, error: PyErr) {
         self.end(|pid, reply| stop(crash::reason(py, pid, error), reply));
     }
 }
@@ -148,6 +155,9 @@ impl TurnEnd {
         if interpreter::forks() != self.forks {
             fork::end(py, interpreter::call_method(task, intern!(py, "result"), &[]));
         }
+        // Here the caller holds the task as well; whoever let it go last would run what it leaves.
+        let known = self.turn.slot.lock().task.take();
+        drop(known);
         self.turn.end(|pid, reply| match task_reason(task, pid) {
             ExitReason::Normal => {
                 if let Ok(result) = interpreter::call_method(task, intern!(py, "result"), &[]) {

@@ -74,7 +74,7 @@ impl Behaviour for PyHandler {
                 interpreter::release(result);
                 Flow::Continue
             }
-            Err(error) => Flow::Stop(crash::reason(py, context.pid(), &error)),
+            Err(error) => Flow::Stop(crash::reason(py, context.pid(), error)),
         }
     }
 
@@ -120,7 +120,7 @@ impl PyHandler {
                 Flow::Continue
             }
             Err(error) => {
-                let reason = crash::reason(py, context.pid(), &error);
+                let reason = crash::reason(py, context.pid(), error);
                 fail(reply, &reason);
                 Flow::Stop(reason)
             }
@@ -140,7 +140,7 @@ impl PyHandler {
         let Some(shared) = self.shared.upgrade() else { return Flow::Continue };
         match async_turn::start(&shared, context, coroutine, reply, carried) {
             Ok(()) => Flow::Suspend,
-            Err(error) => Flow::Stop(crash::reason(py, context.pid(), &error)),
+            Err(error) => Flow::Stop(crash::reason(py, context.pid(), error)),
         }
     }
 }

@@ -9,11 +9,25 @@ use crate::{errors, guest, interpreter};
 
 /// The exit reason of an actor whose code raised, after it was logged.
 #[cold]
-pub(crate) fn reason(py: Python<'_>, pid: Pid, error: &PyErr) -> ExitReason {
-    let failure = failure(py, error);
-    guest::note(py, error);
-    report(py, pid, error);
+pub(crate) fn reason(py: Python<'_>, pid: Pid, error: PyErr) -> ExitReason {
+    let failure = failure(py, &error);
+    guest::note(py, &error);
+    report(py, pid, &error);
+    release(py, error);
     ExitReason::crash(failure)
+}
+
+/// The failure of a factory that raised, after it was logged.
+pub(crate) fn of_factory(py: Python<'_>, error: PyErr) -> Failure {
+    report_factory(py, &error);
+    let failure = failure(py, &error);
+    release(py, error);
+    failure
+}
+
+/// Lets an exception go. Its traceback holds what the user's frames held, whose end may run code for long.
+fn release(py: Python<'_>, error: PyErr) {
+    interpreter::release(error.into_value(py).into_bound(py).into_any());
 }
 
 /// What the exception says: its type's name, its message, its traceback.
@@ -42,7 +56,7 @@ fn report(py: Python<'_>, pid: Pid, error: &PyErr) {
 }
 
 /// Tells the `iris` logger of a factory that failed.
-pub(crate) fn report_factory(py: Python<'_>, error: &PyErr) {
+fn report_factory(py: Python<'_>, error: &PyErr) {
     if !interpreter::is_exiting() {
         guest::told(py, log(py, None, error));
     }

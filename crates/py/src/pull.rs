@@ -250,8 +250,11 @@ impl PullThread {
             fork::end(py, result);
         }
         let reason = match result {
-            Ok(_) => ExitReason::Normal,
-            Err(error) => crash::reason(py, pid, &error),
+            Ok(result) => {
+                interpreter::release(result);
+                ExitReason::Normal
+            }
+            Err(error) => crash::reason(py, pid, error),
         };
         // A user may have kept the mailbox for another thread, whose wait then keeps it.
         let taken = object.get().inbox.borrow().ok().and_then(|mut mailbox| mailbox.take());
@@ -276,7 +279,7 @@ impl PullThread {
                 Finish::Restarted(mailbox) => match self.remake(py) {
                     Ok(()) => return Some(mailbox),
                     Err(error) => {
-                        let reason = crash::reason(py, mailbox.pid(), &error);
+                        let reason = crash::reason(py, mailbox.pid(), error);
                         finish = mailbox.finish(reason);
                     }
                 },

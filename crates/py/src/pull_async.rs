@@ -333,8 +333,8 @@ pub(crate) fn task_reason(task: &Bound<'_, PyAny>, pid: Pid) -> ExitReason {
     }
     match interpreter::call_method(task, intern!(py, "exception"), &[]) {
         Ok(error) if error.is_none() => ExitReason::Normal,
-        Ok(error) => crash::reason(py, pid, &PyErr::from_value(error)),
-        Err(error) => crash::reason(py, pid, &error),
+        Ok(error) => crash::reason(py, pid, PyErr::from_value(error)),
+        Err(error) => crash::reason(py, pid, error),
     }
 }
 
@@ -388,7 +388,7 @@ impl PullTask {
         waiter.serve(&inbox);
         let Ok(object) = Bound::new(py, AsyncMailbox { inbox, waiter: Arc::clone(waiter) }) else { return };
         if let Err(error) = self.make_task(&object) {
-            let reason = crash::reason(py, pid, &error);
+            let reason = crash::reason(py, pid, error);
             let taken = object.get().inbox.borrow().ok().and_then(|mut mailbox| mailbox.take());
             if let Some(mailbox) = taken {
                 self.settle(py, mailbox.finish(reason), waiter);
@@ -424,7 +424,7 @@ impl PullTask {
                 Finish::Restarted(mailbox) => match self.remake(py) {
                     Ok(()) => return self.launch(py, mailbox, waiter),
                     Err(error) => {
-                        let reason = crash::reason(py, mailbox.pid(), &error);
+                        let reason = crash::reason(py, mailbox.pid(), error);
                         finish = mailbox.finish(reason);
                     }
                 },

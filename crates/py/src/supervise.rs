@@ -329,8 +329,5 @@ fn make(py: Python<'_>, factory: &Py<PyAny>) -> Result<Pid, Failure> {
             ))
         })
     });
-    made.map_err(|error| {
-        crash::report_factory(py, &error);
-        crash::failure(py, &error)
-    })
+    made.map_err(|error| crash::of_factory(py, error))
 }
