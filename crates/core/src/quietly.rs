@@ -6,7 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub(crate) fn quietly(what: &'static str, code: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(code)) {
         tracing::error!(what, "user code panicked");
-        // What a panic carries may panic when it is dropped.
-        std::mem::forget(panic);
+        // What a panic carries may panic when it is dropped, and what that one carries as well: it is never dropped.
+        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+            std::mem::forget(second);
+        }
     }
 }

@@ -325,7 +325,7 @@ impl Shared {
         let Some(shared) = self.this.get().and_then(WeakShared::upgrade) else { return };
         if self.workers.is_closing() {
             // After a shutdown: what was left behind ends on the thread that lets it go.
-            return self.workers.run_here(&shared, cell);
+            return Workers::run_here(shared, cell);
         }
         if let Err(error) = shared.workers.start(&shared) {
             tracing::error!(%error, "an actor is ready and nobody can run it");

@@ -13,6 +13,7 @@ use crossbeam_deque::{Steal, Stealer, Worker};
 use crossbeam_utils::CachePadded;
 
 use crate::cell::Cell;
+use crate::depth::run_nested;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lane::Slice;
 use crate::ready::ReadyQueue;
@@ -98,8 +99,13 @@ impl Workers {
     }
 
     /// Runs a turn on the calling thread.
-    pub(crate) fn run_here(&self, shared: &Arc<Shared>, cell: &Cell) {
-        stepper::run(shared, cell, &self.interrupts, &mut Slice::endless());
+    pub(crate) fn run_here(shared: Arc<Shared>, cell: &Cell) {
+        let cell = std::ptr::from_ref(cell);
+        run_nested(move || {
+            // SAFETY: a cell lives as long as its table, which the runtime here keeps.
+            let cell = unsafe { &*cell };
+            stepper::run(&shared, cell, &shared.workers.interrupts, &mut Slice::endless());
+        });
     }
 
     /// Starts the threads, once. Where one cannot be started, the next call goes on with it.

@@ -231,9 +231,8 @@ fn pull_parents_and_children_end_without_rust_actors() {
     assert!(runtime.join(parent, Some(DEADLINE)));
 }
 
-#[test]
-fn a_long_line_of_descendants_ends() {
-    let runtime = runtime();
+/// A line of actors, each the child of the one before: the first and the last.
+fn long_line(runtime: &Runtime) -> (Pid, Pid) {
     let (behaviour, _handled) = counter();
     let behaviour: Arc<dyn Behaviour> = Arc::new(behaviour);
     let first = runtime.spawn_shared(Arc::clone(&behaviour), SpawnOptions::default()).unwrap();
@@ -241,9 +240,27 @@ fn a_long_line_of_descendants_ends() {
     for _ in 0..DESCENDANTS {
         last = runtime.spawn_shared(Arc::clone(&behaviour), below(last)).unwrap();
     }
+    (first, last)
+}
+
+#[test]
+fn a_long_line_of_descendants_ends() {
+    let runtime = runtime();
+    let (first, last) = long_line(&runtime);
     runtime.stop(first);
     assert!(runtime.join(first, Some(DEADLINE)));
     assert!(!runtime.is_alive(last));
+}
+
+#[test]
+fn a_runtime_is_closed_while_a_long_line_of_descendants_ends() {
+    for _ in 0..5 {
+        let runtime = runtime();
+        let (first, _last) = long_line(&runtime);
+        runtime.stop(first);
+        runtime.shutdown(Duration::ZERO);
+        eventually("all of the line to end", || runtime.live_actors() == 0);
+    }
 }
 
 #[test]
