@@ -64,9 +64,9 @@ test: setup build ## run the suites: Rust, Node, Python
 	$(BIN)/pytest --quiet tests
 
 versions: setup build ## run the Python suite on 3.12 and 3.13, in development mode and with both extremes of the switch interval; 25 minutes
-	PYTHONDEVMODE=1 $(BIN)/pytest --quiet tests/python
-	IRIS_SWITCH_INTERVAL=1e-6 $(BIN)/pytest --quiet tests/python
-	IRIS_SWITCH_INTERVAL=1.0 IRIS_EXIT_RUNS=3 $(BIN)/pytest --quiet tests/python
+	PYTHONDEVMODE=1 $(BIN)/pytest --quiet tests
+	IRIS_SWITCH_INTERVAL=1e-6 $(BIN)/pytest --quiet tests
+	IRIS_SWITCH_INTERVAL=1.0 IRIS_EXIT_RUNS=3 $(BIN)/pytest --quiet tests
 	bash scripts/versions.sh 3.12
 	bash scripts/versions.sh 3.13
 
@@ -103,7 +103,7 @@ rounds: setup build ## run the suites DEEP_ROUNDS times, core's in release; 3 mi
 	for round in {1..$(DEEP_ROUNDS)}; do \
 		$(RELEASE) cargo test $(CARGO_FLAGS) --release -p iris-core --quiet --tests; \
 		node_modules/.bin/jest --silent; \
-		$(BIN)/pytest --quiet tests/python; \
+		$(BIN)/pytest --quiet tests; \
 	done
 
 soak: setup build ## use everything at once for SOAK_SECONDS, in Python and in Node; 20 minutes

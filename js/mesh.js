@@ -33,9 +33,10 @@ function hostsOf(v1Hosts) {
 
 /** The rules in pairs of a peer's and a name's pattern. */
 function rulesOf(allow) {
-  const ofPeer = ([peer, names]) => {
+  const ofPeer = ([key, names]) => {
+    const peer = textOf(key, 'a peer')
     if (!Array.isArray(names)) throw invalid(`the names that ${show(peer)} may reach must be an array, not ${show(names)}`)
-    return names.flatMap((name) => [textOf(peer, 'a peer'), textOf(name, 'a name')])
+    return names.flatMap((name) => [peer, textOf(name, 'a name')])
   }
   return Object.entries(optionsOf(allow, 'allow')).flatMap(ofPeer)
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the Python suite on another CPython: plain, in development mode, and with the shortest and the longest switch interval.
+# Runs the whole pytest suite on another CPython: plain, in development mode, and with the shortest and the longest switch interval.
 # The environment, the wheel and what cargo built of it lie in target/versions.
 set -euo pipefail
 version=$1
@@ -25,7 +25,7 @@ env -u PYO3_PYTHON -u VIRTUAL_ENV CARGO_TARGET_DIR=target/versions/cargo CARGO_P
 
 run() {
   echo "CPython $version, $1"
-  env "${@:2}" "$place/bin/pytest" --quiet -p no:cacheprovider tests/python
+  env "${@:2}" "$place/bin/pytest" --quiet -p no:cacheprovider tests
 }
 run "plain"
 run "development mode" PYTHONDEVMODE=1

@@ -287,9 +287,10 @@ export declare class NodeRuntime implements AsyncDisposable {
    * does holds it up for the whole time: better they call it and return.
    *
    * @param seconds default 5
+   * @throws IrisError `LimitReached`: there is no thread to be had for it; the runtime goes on.
    */
   shutdown(seconds?: number | null): Promise<ShutdownReport>
-  /** Closes the runtime at once, also where a {@link NodeRuntime.shutdown} is under way. Closing again is no error. */
+  /** Closes the runtime at once, also where a {@link NodeRuntime.shutdown} is under way. Closing again is no error. Rejects as it does. */
   close(): Promise<void>
   /** As {@link NodeRuntime.close}: `await using rt = new NodeRuntime()`. */
   [Symbol.asyncDispose](): Promise<void>

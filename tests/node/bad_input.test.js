@@ -60,6 +60,7 @@ const TAKES_TEXT = {
   'the certificates of a node': ({ rt }, text) => rt.startMesh({ certificates: text }),
   'the hosts of a node': ({ rt }, text) => rt.startMesh({ v1Hosts: [text] }),
   'the peers of a node': ({ rt }, text) => rt.startMesh({ allow: { [text]: ['x'] } }),
+  'the peers that may reach nothing': ({ rt }, text) => rt.startMesh({ allow: { [text]: [] } }),
   'the names that peers may reach': ({ rt }, text) => rt.startMesh({ allow: { peer: [text] } }),
   'the address of resolveRemote': ({ rt }, text) => rt.resolveRemote(text, 'x'),
   'the name of resolveRemote': ({ rt }, text) => rt.resolveRemote('127.0.0.1:1', text),
