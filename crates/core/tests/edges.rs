@@ -227,6 +227,21 @@ fn a_great_many_names_and_paths_of_one_actor() {
     eventually("no name is left", || runtime.stats().names + runtime.stats().paths == 0);
 }
 
+#[test]
+fn a_path_is_taken_back_however_it_is_written() {
+    let runtime = runtime();
+    let (one, other) = (spawn(&runtime), spawn(&runtime));
+    runtime.register_path("/a/", one).unwrap();
+    assert_eq!(runtime.actor_info(one).unwrap().paths, ["/a"]);
+    assert!(runtime.unregister_path("/a"));
+    assert!(!runtime.unregister_path("/a/"));
+    assert!(runtime.actor_info(one).unwrap().paths.is_empty());
+    runtime.register_path("/a", other).unwrap();
+    runtime.stop(one);
+    assert!(runtime.join(one, Some(DEADLINE)));
+    assert_eq!(runtime.whereis_path("/a/"), Some(other));
+}
+
 // Mailboxes
 
 /// An actor that waits at the gate with a full mailbox.

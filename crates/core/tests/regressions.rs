@@ -12,7 +12,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use common::{DEADLINE, Gate, bytes, collector, counter, fragile, gated_collector, runtime};
+use common::{DEADLINE, Gate, bytes, collector, counter, eventually, fragile, gated_collector, runtime};
 use iris_core::{
     AskOptions, Backoff, Behaviour, Bounds, ChildSpec, Context, Error, ErrorKind, ExitReason, Factory,
     Failure, Flow, Incoming, Mailbox, Message, Overflow, Own, Pid, Refusal, Restart, Runtime, RuntimeOptions,
@@ -39,14 +39,6 @@ fn under(supervisor: Pid) -> SpawnOptions {
 /// Ends with `parent`.
 fn below(parent: Pid) -> SpawnOptions {
     SpawnOptions { parent: Some(parent), ..SpawnOptions::default() }
-}
-
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + DEADLINE;
-    while !is_so() {
-        assert!(Instant::now() < until, "not in time: {what}");
-        std::thread::yield_now();
-    }
 }
 
 fn spawn_collector(runtime: &Runtime) -> (Pid, Receiver<Vec<u8>>) {
@@ -446,21 +438,6 @@ fn a_join_that_ends_by_time_leaves_no_hook() {
     assert!(runtime.join(pid, Some(DEADLINE)));
     assert!(!runtime.forget_exit(pid, after));
     assert_eq!(called.try_iter().collect::<Vec<_>>(), ["after"]);
-}
-
-#[test]
-fn a_path_is_taken_back_however_it_is_written() {
-    let runtime = runtime();
-    let ((one, _one_heard), (other, _other_heard)) = (spawn_collector(&runtime), spawn_collector(&runtime));
-    runtime.register_path("/a/", one).unwrap();
-    assert_eq!(runtime.actor_info(one).unwrap().paths, ["/a"]);
-    assert!(runtime.unregister_path("/a"));
-    assert!(!runtime.unregister_path("/a/"));
-    assert!(runtime.actor_info(one).unwrap().paths.is_empty());
-    runtime.register_path("/a", other).unwrap();
-    runtime.stop(one);
-    assert!(runtime.join(one, Some(DEADLINE)));
-    assert_eq!(runtime.whereis_path("/a/"), Some(other));
 }
 
 // Bounds by bytes
