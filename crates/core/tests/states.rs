@@ -291,7 +291,6 @@ fn what_is_sent_before_a_restart_in_place_is_handled_after_it() {
     let mut stage = stage(Pausing);
     let heard = stage.kept.pop().unwrap().downcast::<Receiver<Vec<u8>>>().unwrap();
     stage.runtime.send(stage.pid, b"late".into()).unwrap();
-    stage.hand.advance(PAUSE / 2);
     assert_eq!((stage.runtime.mailbox_size(stage.pid), heard.try_recv().is_err()), (Some(1), true));
     stage.go_on();
     assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), b"late");
