@@ -55,7 +55,8 @@ def test_event_loops_come_and_go_without_end(rt: iris.Runtime) -> None:
     # More than a runtime may have at a time.
     for _ in range(5_000):
         assert rt.stop(asyncio.run(spawn()))
-    assert rt.ask_blocking(stays, b"") == rt.ask_blocking(rt.spawn(ident), b"")
+    # On a thread of the runtime's own: which one of them is its affair, one that was held up is relieved.
+    assert rt.ask_blocking(stays, b"") != b"%d" % threading.get_ident()
 
 
 def test_other_threads_wake_the_loop() -> None:

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -211,6 +212,35 @@ fn unsupervised_before_its_supervisor_hears_of_its_failure_an_actor_goes_on_alon
         assert_eq!(heard.try_recv().unwrap(), b"x");
         assert_eq!(world.runtime.actor_info(pid).unwrap().restarts, 1);
     }
+}
+
+/// Fails on every message, and counts how often it is restarted.
+struct Counts(Arc<AtomicUsize>);
+
+impl Behaviour for Counts {
+    fn handle(&self, _: &Context<'_>, _: Message) -> Flow {
+        Flow::Stop(ExitReason::crash(Failure::new("Test", "told to crash")))
+    }
+
+    fn restarted(&self) -> Result<Option<Arc<dyn Behaviour>>, Failure> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(None)
+    }
+}
+
+#[test]
+fn a_closing_thread_restarts_nobody() {
+    let world = World::new();
+    let supervisor = world.supervisor(3, None);
+    // The restart comes after the turn in which the child failed, not within it.
+    let gate = keep_busy(&world, supervisor);
+    let restarts = Arc::new(AtomicUsize::new(0));
+    let pid = world.child(supervisor, Counts(Arc::clone(&restarts)));
+    world.send(pid, b"x");
+    gate.open();
+    eventually("the restart is ordered", || world.lane.has_work());
+    assert!(world.runtime.shutdown(Duration::ZERO).unfinished.is_empty());
+    assert_eq!(restarts.load(Ordering::SeqCst), 0, "the actor's own code ran on the closing thread");
 }
 
 // One actor on several lists

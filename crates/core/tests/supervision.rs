@@ -350,37 +350,3 @@ fn what_a_factory_made_is_a_child_at_once() {
     await_children(&runtime, root, <[Pid]>::is_empty);
     assert!(made.try_recv().is_err(), "its exit was final");
 }
-
-#[test]
-fn a_closing_thread_restarts_nobody() {
-    struct Host;
-    impl iris_core::LaneHost for Host {
-        fn wake(&self) {}
-    }
-    struct Fragile(Arc<AtomicUsize>);
-    impl Behaviour for Fragile {
-        fn handle(&self, _: &iris_core::Context<'_>, _: iris_core::Message) -> iris_core::Flow {
-            iris_core::Flow::Stop(ExitReason::crash(Failure::new("Test", "told to crash")))
-        }
-        fn restarted(&self) -> Result<Option<Arc<dyn Behaviour>>, Failure> {
-            self.0.fetch_add(1, Ordering::SeqCst);
-            Ok(None)
-        }
-    }
-    let runtime = runtime();
-    let lane = runtime.add_lane(Arc::new(Host)).unwrap();
-    let supervisor = runtime.spawn_supervisor(SupervisorOptions::default()).unwrap();
-    let supervisor = Some(ChildSpec { supervisor, restart: Restart::Permanent });
-    let restarts = Arc::new(AtomicUsize::new(0));
-    let options = SpawnOptions { supervisor, lane: lane.id(), ..SpawnOptions::default() };
-    let pid = runtime.spawn(Fragile(Arc::clone(&restarts)), options).unwrap();
-    runtime.send(pid, b"x".into()).unwrap();
-    assert!(lane.drain_one(), "the message waits for the lane");
-    let until = std::time::Instant::now() + DEADLINE;
-    while !lane.has_work() {
-        assert!(std::time::Instant::now() < until, "no restart was ordered");
-        std::thread::yield_now();
-    }
-    assert!(runtime.shutdown(Duration::ZERO).unfinished.is_empty());
-    assert_eq!(restarts.load(Ordering::SeqCst), 0, "the actor's own code ran on the closing thread");
-}
