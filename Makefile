@@ -141,7 +141,7 @@ MEMCHECK := valgrind --quiet --fair-sched=yes --error-exitcode=9 \
 MEMCHECK_SKIPS := --skip a_closing_thread_restarts_nobody --skip a_great_many_names --skip a_long_line_of_descendants \
 	--skip any_calls_do --skip mesh::
 
-memcheck: setup build ## run suites of core, and the Python extension, under valgrind: no bad access, no leak; 6 minutes
+memcheck: setup build ## run suites of core, and the Python extension, under valgrind: no bad access, no leak; 3 minutes
 	RUST_BACKTRACE=0 cargo test $(CARGO_FLAGS) --config "target.'cfg(unix)'.runner = '$(MEMCHECK)'" -p iris-core --quiet \
 		--lib $(addprefix --test ,$(MEMCHECKED)) -- --test-threads=1 $(MEMCHECK_SKIPS)
 	# What CPython reads of its stack without having written it is its own affair, and says nothing of the extension.

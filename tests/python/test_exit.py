@@ -195,6 +195,14 @@ async def raises_later(message): raises(message)
 def made():
     slow = Slow()
     raise LookupError
+class Handler(Slow):
+    def __call__(self, message): raise LookupError
+class Letter(bytes, Slow): pass
+made_once = []
+def made_anew():
+    if made_once: made()
+    made_once.append(True)
+    return {{}}.__getitem__
 rt = iris.Runtime()
 {leave}
 assert begun.wait(30)
@@ -208,6 +216,13 @@ LEFT_BEHIND = {
     "an_exception_of_a_factory": (
         "pid = rt.spawn({}.__getitem__); rt.supervise_with_factory(pid, made, 'RestartOne'); rt.send(pid, b'x')"
     ),
+    "an_exception_of_what_makes_a_handler": "rt.send(rt.start_child(rt.spawn_supervisor(), made_anew), b'x')",
+    "a_handler": "rt.send(rt.spawn(Handler()), b'x')",
+    "a_message": "rt.send(rt.spawn(lambda message: None), Letter(b'x'))",
+    "a_message_that_nobody_handles": (
+        "pid = rt.spawn(lambda message: go.wait(0.1)); rt.send(pid, b'x'); rt.send(pid, Letter(b'x')); rt.stop(pid)"
+    ),
+    "a_pull_function": "rt.spawn_with_mailbox(Handler())",
 }
 
 

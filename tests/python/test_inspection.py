@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import threading
 
 import iris
 import pytest
@@ -51,6 +52,22 @@ def test_reference_sends_and_compares(rt: iris.Runtime, inbox: Inbox) -> None:
     with pytest.raises(iris.NoProcessError):
         rt.ref(pid)
     assert iris.ActorRef[bytes] is not None
+
+
+def test_an_actor_that_was_told_to_stop_has_no_reference(rt: iris.Runtime) -> None:
+    entered, go = threading.Event(), threading.Event()
+
+    def lives_on(mailbox: iris.Mailbox) -> None:
+        entered.set()
+        go.wait(60)
+
+    pid = rt.spawn_with_mailbox(lives_on)
+    assert entered.wait(60)
+    assert rt.ref(pid).stop()
+    with pytest.raises(iris.NoProcessError):
+        rt.ref(pid)
+    go.set()
+    assert rt.join(pid, 60)
 
 
 def test_errors_have_one_class_per_kind() -> None:

@@ -55,7 +55,7 @@ pub(crate) fn run_nested(turn: impl FnOnce() + 'static) {
     if depth >= NESTED_MAX {
         return DEFERRED.with(|deferred| deferred.borrow_mut().push_back(Box::new(turn)));
     }
-    NESTED.with(|nested| nested.set(depth + 1));
+    let _nested = Nested::enter(depth);
     turn();
     if depth == 0 {
         while let Some(turn) = DEFERRED.with(|deferred| deferred.borrow_mut().pop_front()) {
@@ -63,5 +63,20 @@ pub(crate) fn run_nested(turn: impl FnOnce() + 'static) {
         }
         DEFERRED.with(|deferred| deferred.borrow_mut().shrink_to_fit());
     }
-    NESTED.with(|nested| nested.set(depth));
+}
+
+/// The depth before, to which this thread comes back.
+struct Nested(u32);
+
+impl Nested {
+    fn enter(depth: u32) -> Self {
+        NESTED.with(|nested| nested.set(depth + 1));
+        Self(depth)
+    }
+}
+
+impl Drop for Nested {
+    fn drop(&mut self) {
+        NESTED.with(|nested| nested.set(self.0));
+    }
 }

@@ -208,10 +208,10 @@ impl Runtime {
         }
     }
 
-    /// A handle with the actor's cell in hand: the fastest way to send.
+    /// A handle with the actor's cell in hand: the fastest way to send. `None`: no live actor has this pid.
     #[must_use]
     pub fn actor_ref(&self, pid: Pid) -> Option<ActorRef> {
-        let cell = self.shared.table.get(pid)?;
+        let cell = self.shared.table.get(pid).filter(|cell| cell.word.is_open())?;
         Some(ActorRef::new(Arc::clone(&self.shared), cell, pid))
     }
 

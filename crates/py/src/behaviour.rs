@@ -12,6 +12,7 @@ use crate::async_turn;
 use crate::carried::{self, Carried};
 use crate::crash;
 use crate::fork;
+use crate::held::Held;
 use crate::interpreter;
 use crate::payload;
 use crate::shared::Shared;
@@ -21,22 +22,21 @@ const CO_COROUTINE: u32 = 0x80;
 
 /// A handler. One serves all actors that were spawned with the same callable on the same lane.
 pub(crate) struct PyHandler {
-    callable: Py<PyAny>,
+    callable: Held,
     lane: LaneId,
     /// Holds the lane, which would have another host else.
     #[expect(dead_code, reason = "held, not read")]
     hosted: Option<Arc<HostedLane>>,
     shared: Weak<Shared>,
     /// Makes a fresh handler at each restart in place.
-    make: Option<Py<PyAny>>,
+    make: Option<Held>,
 }
 
 impl PyHandler {
     pub(crate) fn new(shared: &Arc<Shared>, callable: &Bound<'_, PyAny>, lane: LaneId) -> PyResult<Self> {
         check_callable("handler", callable)?;
         let hosted = shared.core_here().lane(lane);
-        let callable = callable.clone().unbind();
-        Ok(Self { callable, lane, hosted, shared: Arc::downgrade(shared), make: None })
+        Ok(Self { callable: Held::new(callable), lane, hosted, shared: Arc::downgrade(shared), make: None })
     }
 
     /// A handler that `make()` gave, and gives afresh at each restart.
@@ -47,7 +47,7 @@ impl PyHandler {
         lane: LaneId,
     ) -> PyResult<Self> {
         let mut handler = Self::new(shared, callable, lane)?;
-        handler.make = Some(make.clone().unbind());
+        handler.make = Some(Held::new(make));
         Ok(handler)
     }
 }
@@ -67,7 +67,7 @@ impl Behaviour for PyHandler {
         if interpreter::forks() != forks {
             fork::end(py, result);
         }
-        match result {
+        let flow = match result {
             Ok(result) if result.is_none() => Flow::Continue,
             Ok(result) if is_coroutine(&result) => self.drive(context, &result, None, None),
             Ok(result) => {
@@ -75,7 +75,9 @@ impl Behaviour for PyHandler {
                 Flow::Continue
             }
             Err(error) => Flow::Stop(crash::reason(py, context.pid(), error)),
-        }
+        };
+        payload::release(bytes);
+        flow
     }
 
     fn lane(&self) -> Option<LaneId> {
@@ -92,7 +94,7 @@ impl Behaviour for PyHandler {
             .and_then(|callable| Self::made(&shared, &callable, make, self.lane));
         match fresh {
             Ok(fresh) => Ok(Some(Arc::new(fresh))),
-            Err(error) => Err(crash::failure(py, &error)),
+            Err(error) => Err(crash::failure(py, error)),
         }
     }
 }
@@ -112,7 +114,7 @@ impl PyHandler {
         if interpreter::forks() != forks {
             fork::end(py, result);
         }
-        match result {
+        let flow = match result {
             Ok(result) if is_coroutine(&result) => self.drive(context, &result, reply, carried),
             Ok(result) => {
                 answer(&result, reply);
@@ -124,7 +126,9 @@ impl PyHandler {
                 fail(reply, &reason);
                 Flow::Stop(reason)
             }
-        }
+        };
+        payload::release(bytes);
+        flow
     }
 
     /// Hands a coroutine to the event loop; the actor handles nothing else until it is done.
@@ -153,7 +157,7 @@ pub(crate) fn answer(result: &Bound<'_, PyAny>, reply: Option<Reply>) {
     }
     match payload::from_python(result) {
         Ok(payload) => reply.send(payload),
-        Err(error) => reply.fail(crash::failure(result.py(), &error)),
+        Err(error) => reply.fail(crash::failure(result.py(), error)),
     }
 }
 

@@ -3,16 +3,17 @@
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::held::Held;
 use crate::interpreter;
 
 /// A copy of the sender's context.
-pub(crate) struct Carried(pub(crate) Py<PyAny>);
+pub(crate) struct Carried(pub(crate) Held);
 
 /// A copy of this thread's context.
 pub(crate) fn copy(py: Python<'_>) -> PyResult<Carried> {
     // SAFETY: attached; a new reference, or null with an exception set.
     let context = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent())? };
-    Ok(Carried(context.unbind()))
+    Ok(Carried(context.unbind().into()))
 }
 
 /// A context without variables.

@@ -10,7 +10,7 @@ use crate::{errors, guest, interpreter};
 /// The exit reason of an actor whose code raised, after it was logged.
 #[cold]
 pub(crate) fn reason(py: Python<'_>, pid: Pid, error: PyErr) -> ExitReason {
-    let failure = failure(py, &error);
+    let failure = read(py, &error);
     guest::note(py, &error);
     report(py, pid, &error);
     release(py, error);
@@ -20,7 +20,12 @@ pub(crate) fn reason(py: Python<'_>, pid: Pid, error: PyErr) -> ExitReason {
 /// The failure of a factory that raised, after it was logged.
 pub(crate) fn of_factory(py: Python<'_>, error: PyErr) -> Failure {
     report_factory(py, &error);
-    let failure = failure(py, &error);
+    failure(py, error)
+}
+
+/// The failure that an exception stands for, which is let go.
+pub(crate) fn failure(py: Python<'_>, error: PyErr) -> Failure {
+    let failure = read(py, &error);
     release(py, error);
     failure
 }
@@ -31,7 +36,7 @@ fn release(py: Python<'_>, error: PyErr) {
 }
 
 /// What the exception says: its type's name, its message, its traceback.
-pub(crate) fn failure(py: Python<'_>, error: &PyErr) -> Failure {
+fn read(py: Python<'_>, error: &PyErr) -> Failure {
     // Below 3.12 the interpreter hands the traceback out beside the exception; into_value joins the two.
     drop(error.clone_ref(py).into_value(py));
     let kind = error.get_type(py).qualname().map_or_else(|_| "Exception".to_owned(), |name| name.to_string());

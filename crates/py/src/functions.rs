@@ -8,6 +8,7 @@ use iris_core::Pid;
 use iris_core::sync::Mutex;
 use pyo3::prelude::*;
 
+use crate::held::Held;
 use crate::pull::Function;
 
 /// The first function of each live pull actor.
@@ -17,13 +18,14 @@ pub(crate) struct Functions {
 }
 
 struct First {
-    function: Py<PyAny>,
+    function: Held,
     /// It is an `async def` function: a task of a loop, not a thread.
     is_async: bool,
 }
 
 impl Functions {
     pub(crate) fn add(&self, pid: Pid, function: Py<PyAny>, is_async: bool) {
+        let function = function.into();
         self.first.lock().insert(pid, First { function, is_async });
     }
 
@@ -40,6 +42,6 @@ impl Functions {
 
     pub(crate) fn get(&self, py: Python<'_>, pid: Pid) -> Option<Arc<dyn Any + Send + Sync>> {
         let function = self.first.lock().get(&pid).map(|first| first.function.clone_ref(py))?;
-        Some(Arc::new(Function(function)))
+        Some(Arc::new(Function(function.into())))
     }
 }

@@ -28,6 +28,8 @@ static LEFT: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
 
 thread_local! {
     static OURS: Cell<bool> = const { Cell::new(false) };
+    /// Whether this thread of ours counts in `INSIDE`.
+    static IS_INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// How many forks lie between the first process and this one.
@@ -41,6 +43,7 @@ pub(crate) fn forked() {
     INSIDE.store(0, Ordering::SeqCst);
     ENDS.store(0, Ordering::SeqCst);
     OURS.set(false);
+    IS_INSIDE.set(false);
     crate::parker::forked();
     iris_core::leave();
     crate::lane::forked();
@@ -146,6 +149,7 @@ pub(crate) fn exit(py: Python<'_>, patience: Duration) {
 
 fn enter() {
     INSIDE.fetch_add(1, Ordering::SeqCst);
+    IS_INSIDE.set(true);
     if is_exiting() {
         leave();
         hang();
@@ -153,6 +157,7 @@ fn enter() {
 }
 
 fn leave() {
+    IS_INSIDE.set(false);
     INSIDE.fetch_sub(1, Ordering::SeqCst);
     if is_exiting() {
         let (mutex, left) = &LEFT;
@@ -373,6 +378,16 @@ pub(crate) fn next<'py>(iterator: &Bound<'py, PyAny>) -> Option<PyResult<Bound<'
 pub(crate) fn release(object: Bound<'_, PyAny>) {
     // SAFETY: attached; the reference was owned by `object`.
     unsafe { unwinding(ffi::Py_DecRef, object.into_ptr()) }
+}
+
+/// Lets an object of the user go on any thread: as [`release`] on ours within the interpreter, elsewhere as PyO3 does it.
+pub(crate) fn let_go(object: Py<PyAny>) {
+    if IS_INSIDE.get() {
+        // SAFETY: a thread of ours that is inside is attached.
+        release(object.into_bound(unsafe { Python::assume_attached() }));
+    } else {
+        drop(object);
+    }
 }
 
 /// Whether this thread holds the GIL, whoever attached it.

@@ -20,6 +20,7 @@ mod fast;
 mod fork;
 mod functions;
 mod guest;
+mod held;
 mod help;
 mod inbox;
 mod inspect;

@@ -9,6 +9,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::interpreter;
+
 thread_local! {
     static DROPPED: Cell<bool> = const { Cell::new(false) };
 }
@@ -24,9 +26,27 @@ impl KeptBytes {
 
 impl Drop for KeptBytes {
     fn drop(&mut self) {
-        if self.0.is_some() {
+        if let Some(bytes) = self.0.take() {
             DROPPED.set(true);
+            if is_of_a_user(&bytes) {
+                interpreter::let_go(bytes.into_any());
+            }
         }
+    }
+}
+
+/// Whether this is an object of a class of the user, whose end may run the user's code; `bytes` itself has none.
+#[inline]
+fn is_of_a_user(bytes: &Py<PyBytes>) -> bool {
+    // SAFETY: the object is alive, and only its class is looked at.
+    unsafe { ffi::PyBytes_CheckExact(bytes.as_ptr()) == 0 }
+}
+
+/// Lets a message's object go, as [`interpreter::release`] does.
+#[inline]
+pub(crate) fn release(bytes: Bound<'_, PyBytes>) {
+    if is_of_a_user(bytes.as_unbound()) {
+        interpreter::release(bytes.into_any());
     }
 }
 

@@ -12,6 +12,7 @@ use crate::behaviour::check_callable;
 use crate::crash;
 use crate::errors::OrRaise;
 use crate::fork;
+use crate::held::Held;
 use crate::inbox::{Borrowed, Found, Inbox};
 use crate::interpreter;
 use crate::numbers::{messages_max, seconds_or_none, whole};
@@ -25,7 +26,7 @@ use crate::wait;
 const PULL_STACK: usize = (2 << 20) - (64 << 10);
 
 /// A Python function as the core keeps it for a swap.
-pub(crate) struct Function(pub(crate) Py<PyAny>);
+pub(crate) struct Function(pub(crate) Held);
 
 /// The messages of one pull actor, for its own function on its own thread.
 ///
@@ -298,8 +299,8 @@ impl PullThread {
 
     fn remake(&mut self, py: Python<'_>) -> PyResult<()> {
         if let Some(make) = self.code.maker(py) {
-            let fresh = interpreter::call_empty(make.bind(py))?.unbind();
-            drop(self.code.remade(py, fresh));
+            let fresh = interpreter::call_empty(make.bind(py))?;
+            drop(self.code.remade(&fresh));
         }
         Ok(())
     }

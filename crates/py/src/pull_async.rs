@@ -454,8 +454,8 @@ impl PullTask {
     fn remake(&self, py: Python<'_>) -> PyResult<()> {
         let make = self.code.lock().maker(py);
         if let Some(make) = make {
-            let fresh = interpreter::call_empty(make.bind(py))?.unbind();
-            let before = self.code.lock().remade(py, fresh);
+            let fresh = interpreter::call_empty(make.bind(py))?;
+            let before = self.code.lock().remade(&fresh);
             drop(before);
         }
         Ok(())

@@ -2,27 +2,29 @@
 
 use pyo3::prelude::*;
 
+use crate::held::Held;
+
 /// The code of one pull actor.
 pub(crate) struct PullCode {
-    function: Py<PyAny>,
+    function: Held,
     maker: Option<Maker>,
 }
 
 struct Maker {
-    make: Py<PyAny>,
+    make: Held,
     /// By which the core knows all that the maker makes.
-    first: Py<PyAny>,
-    latest: Py<PyAny>,
+    first: Held,
+    latest: Held,
     in_force: bool,
 }
 
 impl PullCode {
     pub(crate) fn new(py: Python<'_>, function: Py<PyAny>, make: Option<Py<PyAny>>) -> Self {
         let maker = make.map(|make| {
-            let [first, latest] = [(); 2].map(|()| function.clone_ref(py));
-            Maker { make, first, latest, in_force: true }
+            let [first, latest] = [(); 2].map(|()| function.clone_ref(py).into());
+            Maker { make: make.into(), first, latest, in_force: true }
         });
-        Self { function, maker }
+        Self { function: function.into(), maker }
     }
 
     /// The function to be called next.
@@ -37,7 +39,7 @@ impl PullCode {
 
     /// Other code is in force; where it is the maker's, the latest that was made. Returns what goes, to be dropped under no lock.
     #[must_use]
-    pub(crate) fn swap(&mut self, py: Python<'_>, function: &Py<PyAny>) -> Py<PyAny> {
+    pub(crate) fn swap(&mut self, py: Python<'_>, function: &Py<PyAny>) -> Held {
         let mut next = function;
         if let Some(maker) = &mut self.maker {
             maker.in_force = maker.first.is(function);
@@ -45,14 +47,13 @@ impl PullCode {
                 next = &maker.latest;
             }
         }
-        std::mem::replace(&mut self.function, next.clone_ref(py))
+        std::mem::replace(&mut self.function, next.clone_ref(py).into())
     }
 
     /// The maker made this. Returns what goes, to be dropped under no lock.
     #[must_use]
-    pub(crate) fn remade(&mut self, py: Python<'_>, fresh: Py<PyAny>) -> [Option<Py<PyAny>>; 2] {
-        let before =
-            self.maker.as_mut().map(|maker| std::mem::replace(&mut maker.latest, fresh.clone_ref(py)));
-        [before, Some(std::mem::replace(&mut self.function, fresh))]
+    pub(crate) fn remade(&mut self, fresh: &Bound<'_, PyAny>) -> [Option<Held>; 2] {
+        let before = self.maker.as_mut().map(|maker| std::mem::replace(&mut maker.latest, Held::new(fresh)));
+        [before, Some(std::mem::replace(&mut self.function, Held::new(fresh)))]
     }
 }

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 
 use crate::behaviour::{PyHandler, check_callable, is_async};
 use crate::errors::{OrRaise, invalid, raise};
+use crate::held::Held;
 use crate::numbers::{whole, whole_or_none};
 use crate::pid::PidArgument;
 use crate::pull::{Function, PullThread};
@@ -243,7 +244,7 @@ impl Runtime {
         match core.hot_swap(pid, handler) {
             Err(error) if error.kind() == ErrorKind::WrongActorKind => {
                 let first = self.shared.functions.get(new_handler.py(), pid);
-                let function = Arc::new(Function(new_handler.clone().unbind()));
+                let function = Arc::new(Function(Held::new(new_handler)));
                 core.hot_swap_pull(pid, first, function).or_raise()
             }
             outcome => outcome.map_err(raise),

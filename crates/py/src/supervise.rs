@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use crate::behaviour::{PyHandler, check_callable, is_async};
 use crate::crash;
 use crate::errors::{OrRaise, invalid, raise};
+use crate::held::Held;
 use crate::interpreter;
 use crate::numbers::{seconds, two_seconds, whole};
 use crate::pid::PidArgument;
@@ -292,7 +293,7 @@ impl Runtime {
         strategy: &str,
     ) -> PyResult<()> {
         check_callable("factory", factory)?;
-        let factory = Arc::new(PyFactory { factory: Arc::new(factory.clone().unbind()) });
+        let factory = Arc::new(PyFactory { factory: Arc::new(Held::new(factory)) });
         let strategy = words::strategy(strategy)?;
         self.shared.core()?.supervise_with_factory(supervisor, pid.required()?, factory, strategy).or_raise()
     }
@@ -304,7 +305,7 @@ fn numbers(pids: Vec<Pid>) -> Vec<u64> {
 
 /// A Python function that makes a new actor, called on a thread of its own since it may block.
 struct PyFactory {
-    factory: Arc<Py<PyAny>>,
+    factory: Arc<Held>,
 }
 
 impl Factory for PyFactory {
