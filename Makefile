@@ -28,7 +28,7 @@ FACE_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.ty
 	index.js index.mjs index.d.ts $(wildcard types/*.d.ts) package.json README.md
 RUFF_PATHS := $(wildcard python tests scripts benches examples)
 
-.PHONY: help setup build generate fmt lint types test versions docs demo bench bench-gate bench-peers bench-report dist deep deep-core deep-node deep-python rounds soak loom shuttle memcheck fuzz netem ci
+.PHONY: help setup build generate fmt lint types test versions docs demo bench bench-gate bench-peers bench-report dist deep deep-core deep-node deep-python traces rounds soak loom shuttle memcheck fuzz netem ci
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,8 +96,15 @@ dist: $(STAMPS)/dist ## build wheels, sdist and npm tarballs, install each into 
 # Each part is a target of its own, so that one that was ended goes on with the next. Times are of two cores with nothing beside.
 deep: loom shuttle deep-core memcheck fuzz netem rounds versions soak deep-node deep-python ## the long tests, one after the other; 2 hours
 
-deep-core: ## run the suites of core with DEEP_CASES cases of each property, and 200 simulated networks; 10 minutes
-	$(RELEASE) PROPTEST_CASES=$(DEEP_CASES) IRIS_DEEP=1 cargo test $(CARGO_FLAGS) --release -p iris-core --quiet
+# Other traces each time; a failure names the one it was found in.
+TRACES := $(CURDIR)/target/traces.jsonl
+
+traces: ## write 100,000 steps of the reference to target/traces.jsonl, which the deep tests play in each language
+	mkdir -p $(dir $(TRACES))
+	$(PYTHON) tests/python/write_traces.py --seed $$RANDOM --steps 100000 > $(TRACES)
+
+deep-core: traces ## run the suites of core with DEEP_CASES cases of each property, and 200 simulated networks; 10 minutes
+	$(RELEASE) PROPTEST_CASES=$(DEEP_CASES) IRIS_DEEP=1 IRIS_TRACES=$(TRACES) cargo test $(CARGO_FLAGS) --release -p iris-core --quiet
 
 rounds: setup build ## run the suites DEEP_ROUNDS times, core's in release; 3 minutes each
 	for round in {1..$(DEEP_ROUNDS)}; do \
@@ -110,14 +117,14 @@ soak: setup build ## use everything at once for SOAK_SECONDS, in Python and in N
 	$(PY) tests/soak/soak.py --seconds $(SOAK_SECONDS)
 	node tests/soak/soak.mjs --seconds $(SOAK_SECONDS)
 
-deep-node: setup build ## run Node's models, memory, fuzz and 200 ends of the process in each state; 25 minutes
-	IRIS_MODEL_STEPS=100000 node_modules/.bin/jest model # 1 minute
+deep-node: setup build traces ## run Node's models, memory, fuzz and 200 ends of the process in each state; 25 minutes
+	IRIS_MODEL_STEPS=100000 IRIS_TRACES=$(TRACES) node_modules/.bin/jest model traces # 2 minutes
 	IRIS_MEMORY_SCALE=1 IRIS_MANY=1000000 node_modules/.bin/jest memory scale # 4 minutes
 	IRIS_FUZZ_RUNS=20000 node_modules/.bin/jest fuzz -t 'one after the other' # 4 minutes
 	IRIS_EXIT_RUNS=200 IRIS_WORKER_RUNS=1000 node_modules/.bin/jest exits hosts # 20 minutes
 
-deep-python: setup build ## run Python's models, memory, fuzz and 200 ends of the process in each state; 20 minutes, 40 beside other work
-	IRIS_MODEL_STEPS=100000 $(BIN)/pytest --quiet tests/python/test_model.py # 2 minutes
+deep-python: setup build traces ## run Python's models, memory, fuzz and 200 ends of the process in each state; 20 minutes, 40 beside other work
+	IRIS_MODEL_STEPS=100000 IRIS_TRACES=$(TRACES) $(BIN)/pytest --quiet tests/python/test_model.py tests/python/test_traces.py # 3 minutes
 	IRIS_MEMORY_SCALE=1 IRIS_MANY=1000000 $(BIN)/pytest --quiet tests/python/test_memory.py tests/python/test_scale.py # 5 minutes
 	IRIS_FUZZ_EXAMPLES=6000 $(BIN)/pytest --quiet tests/python/test_bad_input.py tests/python/test_bad_input_awaited.py # 2 minutes
 	IRIS_EXIT_RUNS=200 $(BIN)/pytest --quiet tests/python/test_exit.py tests/python/test_hosts.py # 15 minutes

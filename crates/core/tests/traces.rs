@@ -1,0 +1,437 @@
+//! Traces of the reference that all languages share: each call is made here, and what is seen then is what it says.
+
+#![allow(clippy::unwrap_used, clippy::trivially_copy_pass_by_ref, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use common::{DEADLINE, runtime};
+use iris_core::{
+    Backoff, Behaviour, Bounds, ChildSpec, Context, ExitReason, Failure, Flow, Incoming, Message, Overflow,
+    Payload, Pid, Refusal, Restart, Runtime, SpawnOptions, Strategy, SupervisorOptions, Suspension,
+};
+use serde_json::{Map, Value, json};
+
+/// How long a virtual actor stays without a message: until the trace is over, or not at all.
+const STAYS: Duration = Duration::from_hours(1);
+const RETIRES: Duration = Duration::from_millis(1);
+const NAMES: [&str; 3] = ["one", "two", "/three"];
+const DROPS: [&str; 4] = ["NoProcess", "MailboxFull", "DroppedOldest", "ActorExited"];
+
+/// A behaviour that answers with its code's name and crashes when told to.
+fn answers(code: &str) -> impl Behaviour + use<> {
+    let code = code.to_owned();
+    move |_: &Context<'_>, mut message: Message| {
+        if message.payload().as_slice() == b"crash" {
+            return Flow::Stop(ExitReason::crash(Failure::new("Test", "told to crash")));
+        }
+        if let Some(reply) = message.take_reply() {
+            reply.send(Payload::copy_from(code.as_bytes()));
+        }
+        Flow::Continue
+    }
+}
+
+/// What keeps a bounded actor's first message in its hand until it is released.
+#[derive(Clone, Default)]
+struct Hold(Arc<Mutex<Held>>);
+
+#[derive(Default)]
+struct Held {
+    released: bool,
+    suspension: Option<Suspension>,
+}
+
+impl Behaviour for Hold {
+    fn handle(&self, context: &Context<'_>, _: Message) -> Flow {
+        let mut held = self.0.lock().unwrap();
+        if held.released {
+            return Flow::Continue;
+        }
+        held.suspension = Some(context.suspend(Box::new(|| ())));
+        Flow::Suspend
+    }
+}
+
+impl Hold {
+    fn release(&self) {
+        let mut held = self.0.lock().unwrap();
+        held.released = true;
+        let suspension = held.suspension.take();
+        drop(held);
+        if let Some(suspension) = suspension {
+            suspension.resume(Flow::Continue);
+        }
+    }
+}
+
+/// The arguments of a call.
+struct Arguments<'a>(&'a [Value]);
+
+impl<'a> Arguments<'a> {
+    fn text(&self, place: usize) -> &'a str {
+        self.0[place].as_str().unwrap()
+    }
+
+    fn number(&self, place: usize) -> usize {
+        usize::try_from(self.0[place].as_u64().unwrap()).unwrap()
+    }
+}
+
+/// The runtime that a trace is played on.
+struct Player {
+    runtime: Runtime,
+    /// In the order they were spawned.
+    pids: Vec<Pid>,
+    holds: Vec<(Pid, Hold)>,
+    monitors: Vec<u64>,
+}
+
+impl Player {
+    fn new() -> Self {
+        Self { runtime: runtime(), pids: Vec::new(), holds: Vec::new(), monitors: Vec::new() }
+    }
+
+    /// Makes a call that is to give this, and tells what it gives.
+    fn make(&mut self, name: &str, arguments: &Arguments<'_>, gives: &Value) -> Value {
+        match name {
+            "spawn" | "bounded" | "supervisor" | "child" => self.spawn(name, arguments),
+            "read" => self.read(self.pid(arguments, 0), gives.as_array().unwrap().len()),
+            "monitor" => self.monitor(self.pid(arguments, 0), self.pid(arguments, 1)),
+            "demonitor" => json!(self.runtime.demonitor(self.monitors[arguments.number(0)])),
+            "unregister" => json!(self.unregister(arguments.text(0))),
+            "register" => outcome(self.register(arguments.text(0), self.pid(arguments, 1))),
+            "link" => outcome(self.runtime.link(self.pid(arguments, 0), self.pid(arguments, 1))),
+            "unlink" => json!(self.runtime.unlink(self.pid(arguments, 0), self.pid(arguments, 1))),
+            "send" => json!(self.send(self.pid(arguments, 0), arguments.text(1).as_bytes().into())),
+            "ask" => self.ask(self.pid(arguments, 0)),
+            "swap" => {
+                let code = Arc::new(answers(arguments.text(1)));
+                given(self.runtime.hot_swap(self.pid(arguments, 0), code))
+            }
+            "roll_back" => given(self.runtime.rollback_behavior(self.pid(arguments, 0), arguments.number(1))),
+            "release" => {
+                self.release(self.pid(arguments, 0));
+                json!("ok")
+            }
+            "stop" => json!(self.runtime.stop(self.pid(arguments, 0))),
+            _ => panic!("there is no call {name}"),
+        }
+    }
+
+    fn pid(&self, arguments: &Arguments<'_>, place: usize) -> Pid {
+        self.pids[arguments.number(place)]
+    }
+
+    /// The actor of an argument that may be left out.
+    fn place(&self, arguments: &Arguments<'_>, place: usize) -> Option<Pid> {
+        (!arguments.0[place].is_null()).then(|| self.pid(arguments, place))
+    }
+
+    // Actors
+
+    fn spawn(&mut self, name: &str, arguments: &Arguments<'_>) -> Value {
+        let spawned = match name {
+            "spawn" => self.spawn_kind(arguments.text(0), self.place(arguments, 1)),
+            "bounded" => self.spawn_bounded(arguments),
+            "supervisor" => self.spawn_supervisor(arguments),
+            _ => {
+                let spec =
+                    ChildSpec { supervisor: self.pid(arguments, 0), restart: restart(arguments.text(1)) };
+                let options = SpawnOptions { supervisor: Some(spec), ..SpawnOptions::default() };
+                self.runtime.spawn(answers("first"), options)
+            }
+        };
+        given(spawned.map(|pid| {
+            self.pids.push(pid);
+            self.pids.len() - 1
+        }))
+    }
+
+    fn spawn_kind(&self, kind: &str, parent: Option<Pid>) -> iris_core::Result<Pid> {
+        let idle_timeout = match kind {
+            "virtual" => Some(STAYS),
+            "retiring" => Some(RETIRES),
+            _ => None,
+        };
+        let options = SpawnOptions { parent, idle_timeout, ..SpawnOptions::default() };
+        match kind {
+            "push" | "virtual" | "retiring" => self.runtime.spawn(answers("first"), options),
+            "observed" => self.runtime.spawn_observed(options),
+            _ => panic!("there is no kind {kind}"),
+        }
+    }
+
+    fn spawn_bounded(&mut self, arguments: &Arguments<'_>) -> iris_core::Result<Pid> {
+        let bounds = Some(Bounds::messages(arguments.number(0)));
+        let overflow = match arguments.text(1) {
+            "dropnew" => Overflow::DropNewest,
+            "dropold" => Overflow::DropOldest,
+            "block" => Overflow::Block,
+            "redirect" => Overflow::Redirect(self.pid(arguments, 2)),
+            "spill" => Overflow::Spill(None),
+            policy => panic!("there is no policy {policy}"),
+        };
+        let hold = Hold::default();
+        let pid =
+            self.runtime.spawn(hold.clone(), SpawnOptions { bounds, overflow, ..SpawnOptions::default() })?;
+        self.holds.push((pid, hold));
+        Ok(pid)
+    }
+
+    fn spawn_supervisor(&self, arguments: &Arguments<'_>) -> iris_core::Result<Pid> {
+        let above = self.place(arguments, 1);
+        self.runtime.spawn_supervisor(SupervisorOptions {
+            strategy: strategy(arguments.text(0)),
+            intensity: u32::MAX,
+            backoff: Backoff::new(Duration::ZERO, Duration::ZERO)?,
+            supervisor: above.map(|supervisor| ChildSpec { supervisor, restart: Restart::Permanent }),
+            ..SupervisorOptions::default()
+        })
+    }
+
+    fn release(&self, pid: Pid) {
+        self.holds.iter().find(|(held, _)| *held == pid).unwrap().1.release();
+    }
+
+    // Messages
+
+    /// Whether it is taken; what would have to wait for room is refused.
+    fn send(&self, pid: Pid, payload: Payload) -> bool {
+        let sent = self.runtime.try_send(pid, payload);
+        sent.map_err(|refused| {
+            if refused.refusal == Refusal::WouldBlock {
+                self.runtime.give_up(pid, refused.payload);
+            }
+        })
+        .is_ok()
+    }
+
+    fn ask(&self, pid: Pid) -> Value {
+        let answer = self.runtime.ask_blocking(pid, b"question".into(), Some(DEADLINE));
+        given(answer.map(|answer| String::from_utf8(answer.as_slice().to_vec()).unwrap()))
+    }
+
+    /// Takes all that an observed actor keeps: so much is to come, and may come a moment later.
+    fn read(&self, pid: Pid, count: usize) -> Value {
+        let until = Instant::now() + DEADLINE;
+        let mut kept = Vec::new();
+        loop {
+            match self.runtime.take_observed(pid) {
+                Ok(taken) => kept.extend(taken.iter().map(|incoming| self.kept(incoming))),
+                Err(error) => return json!(error.kind().name()),
+            }
+            if kept.len() >= count || Instant::now() > until {
+                return sorted(kept);
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    fn kept(&self, incoming: &Incoming) -> Value {
+        match incoming {
+            Incoming::User(message) => json!(String::from_utf8_lossy(message.payload().as_slice())),
+            Incoming::System(notice) => {
+                let reason = notice.reason.as_ref().map_or("", ExitReason::name);
+                json!([notice.kind.name(), notice.target_pid.and_then(|pid| self.number(pid)), reason])
+            }
+        }
+    }
+
+    // Relations
+
+    fn monitor(&mut self, target: Pid, watcher: Pid) -> Value {
+        given(self.runtime.monitor(target, watcher).map(|monitor| {
+            self.monitors.push(monitor);
+            self.monitors.len() - 1
+        }))
+    }
+
+    fn register(&self, name: &str, pid: Pid) -> iris_core::Result<()> {
+        if name.starts_with('/') {
+            self.runtime.register_path(name, pid)
+        } else {
+            self.runtime.register(name, pid)
+        }
+    }
+
+    fn unregister(&self, name: &str) -> bool {
+        if name.starts_with('/') { self.runtime.unregister_path(name) } else { self.runtime.unregister(name) }
+    }
+
+    fn owner(&self, name: &str) -> Option<Pid> {
+        if name.starts_with('/') { self.runtime.whereis_path(name) } else { self.runtime.whereis(name) }
+    }
+
+    // What is so
+
+    /// A pid's number; none for an actor that the trace does not know.
+    fn number(&self, pid: Pid) -> Option<usize> {
+        self.pids.iter().position(|known| *known == pid)
+    }
+
+    fn numbers(&self, pids: &[Pid]) -> Vec<Option<usize>> {
+        pids.iter().map(|pid| self.number(*pid)).collect()
+    }
+
+    /// All that is seen of the runtime, as the reference has it.
+    fn seen(&self) -> Value {
+        let actors = self.pids.iter().enumerate().map(|(number, pid)| (number.to_string(), self.view(*pid)));
+        let owner = |name| json!(self.owner(name).map(|pid| self.number(pid)));
+        json!({
+            "actors": actors.collect::<Map<_, _>>(),
+            "names": NAMES.iter().map(|name| ((*name).to_owned(), owner(name))).collect::<Map<_, _>>(),
+            "counts": self.counts(),
+        })
+    }
+
+    fn view(&self, pid: Pid) -> Value {
+        let Some(info) = self.runtime.actor_info(pid) else { return Value::Null };
+        let (mut links, mut watchers) = (self.numbers(&info.links), self.numbers(&info.monitored_by));
+        links.sort_unstable();
+        watchers.sort_unstable();
+        json!({
+            "version": info.version,
+            "restarts": info.restarts,
+            "waiting": info.mailbox_size,
+            "above": info.parent.or(info.supervisor).map(|pid| self.number(pid)),
+            "supervised": info.supervisor.is_some(),
+            "below": self.numbers(&info.children),
+            "links": links,
+            "watchers": watchers,
+        })
+    }
+
+    fn counts(&self) -> Map<String, Value> {
+        let stats = self.runtime.stats();
+        let counts = [
+            ("sent", stats.sent),
+            ("handled", stats.handled),
+            ("crashed", stats.crashed),
+            ("restarted", stats.restarted),
+        ];
+        let drops = stats.dropped.into_iter().filter(|(reason, _)| DROPS.contains(reason));
+        counts.into_iter().chain(drops).map(|(name, count)| (name.to_owned(), json!(count))).collect()
+    }
+
+    /// Waits until what is seen is what is expected; what still differs in the end.
+    fn settle(&self, expected: &Value) -> Vec<String> {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let seen = self.seen();
+            if seen == *expected || Instant::now() > until {
+                return differences("", expected, &seen);
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    fn close(self) {
+        for (_, hold) in &self.holds {
+            hold.release();
+        }
+        assert_eq!(self.runtime.shutdown(DEADLINE).unfinished, []);
+    }
+}
+
+fn restart(name: &str) -> Restart {
+    match name {
+        "permanent" => Restart::Permanent,
+        "transient" => Restart::Transient,
+        "temporary" => Restart::Temporary,
+        _ => panic!("there is no restart {name}"),
+    }
+}
+
+fn strategy(name: &str) -> Strategy {
+    match name {
+        "one_for_one" => Strategy::OneForOne,
+        "one_for_all" => Strategy::OneForAll,
+        "rest_for_one" => Strategy::RestForOne,
+        _ => panic!("there is no strategy {name}"),
+    }
+}
+
+/// What a call gives, or the kind of its error.
+fn given<T: Into<Value>>(result: iris_core::Result<T>) -> Value {
+    result.map_or_else(|error| json!(error.kind().name()), Into::into)
+}
+
+fn outcome(result: iris_core::Result<()>) -> Value {
+    given(result.map(|()| "ok"))
+}
+
+fn sorted(mut items: Vec<Value>) -> Value {
+    items.sort_by_key(ToString::to_string);
+    Value::Array(items)
+}
+
+/// Puts what a step changes into what is expected.
+fn merge(expected: &mut Value, changes: &Value) {
+    match (expected, changes) {
+        (Value::Object(expected), Value::Object(changes)) => {
+            for (key, change) in changes {
+                merge(expected.entry(key).or_insert(Value::Null), change);
+            }
+        }
+        (expected, change) => *expected = change.clone(),
+    }
+}
+
+/// What is not as expected, each with its place.
+fn differences(place: &str, expected: &Value, seen: &Value) -> Vec<String> {
+    if expected == seen {
+        return Vec::new();
+    }
+    let (Value::Object(expected), Value::Object(seen)) = (expected, seen) else {
+        return vec![format!("{place}: expected {expected}, found {seen}")];
+    };
+    let mut keys: Vec<_> = expected.keys().chain(seen.keys()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let part = |key: &String| {
+        let nothing = json!("nothing");
+        let [expected, seen] = [expected, seen].map(|object| object.get(key).unwrap_or(&nothing));
+        differences(&format!("{place} {key}"), expected, seen)
+    };
+    keys.into_iter().flat_map(part).collect()
+}
+
+fn play(number: usize, steps: &Value) {
+    let mut player = Player::new();
+    let no_counts = ["sent", "handled", "crashed", "restarted"].into_iter().chain(DROPS);
+    let mut expected = json!({
+        "actors": {},
+        "names": NAMES.map(|name| (name.to_owned(), Value::Null)).into_iter().collect::<Map<_, _>>(),
+        "counts": no_counts.map(|name| (name.to_owned(), json!(0))).collect::<Map<_, _>>(),
+    });
+    for (place, step) in steps.as_array().unwrap().iter().enumerate() {
+        let (call, mut gives) = (&step["call"], step["gives"].clone());
+        if let Value::Array(items) = gives {
+            gives = sorted(items);
+        }
+        let [name, arguments @ ..] = call.as_array().unwrap().as_slice() else {
+            panic!("trace {number}, step {place}: no call");
+        };
+        let gave = player.make(name.as_str().unwrap(), &Arguments(arguments), &gives);
+        assert!(gave == gives, "trace {number}, step {place}, {call}: expected {gives}, it gave {gave}");
+        merge(&mut expected, &step["then"]);
+        let wrong = player.settle(&expected);
+        assert!(wrong.is_empty(), "trace {number}, step {place}, {call}:\n{}", wrong.join("\n"));
+    }
+    player.close();
+}
+
+#[test]
+fn every_trace_of_the_reference_is_played() {
+    let ours = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/traces.jsonl");
+    let path = std::env::var_os("IRIS_TRACES").map_or_else(ours, PathBuf::from);
+    let traces = std::fs::read_to_string(&path).unwrap();
+    assert!(!traces.is_empty(), "{} has no traces", path.display());
+    for (number, trace) in traces.lines().enumerate() {
+        play(number, &serde_json::from_str(trace).unwrap());
+    }
+}

@@ -1,0 +1,207 @@
+// Traces: what the reference did is played on the runtime, step by step; the suites of Rust and Python play the same traces.
+'use strict'
+
+const { readFileSync } = require('node:fs')
+const path = require('node:path')
+
+const { IrisError } = require('../..')
+const { closeAll, deferred, eventually, open } = require('./helpers.js')
+
+afterEach(closeAll)
+
+const TRACES = process.env.IRIS_TRACES || path.join(__dirname, '..', 'traces.jsonl')
+const NAMES = ['one', 'two', '/three']
+const COUNTS = ['sent', 'handled', 'crashed', 'restarted', 'NoProcess', 'MailboxFull', 'DroppedOldest', 'ActorExited']
+
+/** A handler that answers with its name. */
+function answers(code) {
+  return (message) => {
+    if (String(message) === 'crash') throw new Error('on purpose')
+    return code
+  }
+}
+
+/** A runtime on which one trace is played, and what it must look like. */
+class Player {
+  constructor() {
+    this.rt = open({ logger: null })
+    /** The actors by their numbers, and their numbers by their pids. */
+    this.pids = []
+    this.numbers = new Map()
+    this.gates = new Map()
+    this.monitors = []
+    const every = (keys, value) => Object.fromEntries(keys.map((key) => [key, value]))
+    this.expected = { actors: {}, names: every(NAMES, null), counts: every(COUNTS, 0) }
+  }
+
+  /** Plays one step; fails unless it gives and leaves what it did to the reference. */
+  async play({ call: [name, ...args], gives, then }) {
+    const gave = await this.outcome(() => this.calls[name](...args, gives))
+    const wrong = differences({ gives: inOrder(gives) }, { gives: inOrder(gave) })
+    if (wrong.length > 0) throw new Error(wrong.join('; '))
+    merge(this.expected, then)
+    let left
+    const same = () => {
+      left = differences(this.expected, this.seen())
+      return left.length === 0
+    }
+    await eventually(same, 'both to be the same').catch((error) => {
+      throw new Error([error.message, ...left].join('; '), { cause: error })
+    })
+  }
+
+  /** What a call gives, or the kind of its error. */
+  async outcome(call) {
+    try {
+      return (await call()) ?? 'ok'
+    } catch (error) {
+      if (error instanceof IrisError) return error.code
+      throw error
+    }
+  }
+
+  async close() {
+    for (const gate of this.gates.values()) gate.resolve()
+    await this.rt.close()
+  }
+
+  /** What a step may call. */
+  calls = {
+    spawn: (kind, parent) => {
+      const code = answers('first')
+      if (parent !== null) return this.added(this.rt.spawnChild(this.pids[parent], code))
+      const spawners = {
+        push: () => this.rt.spawn(code),
+        observed: () => this.rt.spawnObservedHandler(),
+        virtual: () => this.rt.spawnVirtual(code),
+        retiring: () => this.rt.spawnVirtual(code, 100, 1),
+      }
+      return this.added(spawners[kind]())
+    },
+
+    bounded: (capacity, policy, target) => {
+      const gate = deferred()
+      const pid = this.rt.spawnBounded(() => gate.promise, 10, capacity)
+      this.rt.setOverflowPolicy(pid, policy, target === null ? undefined : this.pids[target])
+      this.gates.set(pid, gate)
+      return this.added(pid)
+    },
+
+    supervisor: (strategy, above) => {
+      const supervisor = above === null ? undefined : this.pids[above]
+      return this.added(this.rt.spawnSupervisor({ strategy, supervisor, intensity: 10 ** 6, period: 1, backoff: [0, 0] }))
+    },
+
+    child: (supervisor, restart) => this.added(this.rt.startChild(this.pids[supervisor], () => answers('first'), { restart })),
+    send: (number, text) => this.rt.send(this.pids[number], text),
+    ask: async (number) => String(await this.rt.ask(this.pids[number], 'question')),
+    release: (number) => this.gates.get(this.pids[number]).resolve(),
+    read: (number, kept) => this.read(this.pids[number], kept),
+    link: (one, other) => this.rt.link(this.pids[one], this.pids[other]),
+    unlink: (one, other) => this.rt.unlink(this.pids[one], this.pids[other]),
+    monitor: (target, watcher) => this.monitors.push(this.rt.monitor(this.pids[target], this.pids[watcher])) - 1,
+    demonitor: (number) => this.rt.demonitor(this.monitors[number]),
+
+    register: (name, number) => {
+      if (name.startsWith('/')) this.rt.registerPath(name, this.pids[number])
+      else this.rt.register(name, this.pids[number])
+    },
+
+    unregister: (name) => (name.startsWith('/') ? this.rt.unregisterPath(name) : this.rt.unregister(name)),
+    swap: (number, code) => this.rt.hotSwap(this.pids[number], answers(code)),
+    roll_back: (number, steps) => this.rt.rollbackBehavior(this.pids[number], steps),
+    stop: (number) => this.rt.stop(this.pids[number]),
+  }
+
+  added(pid) {
+    this.numbers.set(pid, this.pids.length)
+    return this.pids.push(pid) - 1
+  }
+
+  /** Takes what an observed actor keeps; what it is told of another one's end may come a moment later. */
+  async read(pid, kept) {
+    const got = []
+    const more = () => {
+      for (const { data, system } of this.rt.getMessages(pid)) {
+        got.push(system ? [system.typeName, this.number(system.targetPid), system.reason] : String(data))
+      }
+      return got.length >= kept.length
+    }
+    await eventually(more, JSON.stringify(kept)).catch((error) => {
+      throw new Error(`${error.message}; it got ${JSON.stringify(got)}`, { cause: error })
+    })
+    return got
+  }
+
+  number(pid) {
+    return pid === null ? null : (this.numbers.get(pid) ?? `pid ${pid}`)
+  }
+
+  seen() {
+    const { dropped, ...stats } = this.rt.stats()
+    const whereis = (name) => (name.startsWith('/') ? this.rt.whereisPath(name) : this.rt.whereis(name))
+    return {
+      actors: Object.fromEntries(this.pids.map((pid, number) => [number, this.view(pid)])),
+      names: Object.fromEntries(NAMES.map((name) => [name, this.number(whereis(name))])),
+      counts: Object.fromEntries(COUNTS.map((name) => [name, stats[name] ?? dropped[name]])),
+    }
+  }
+
+  view(pid) {
+    const info = this.rt.actorInfo(pid)
+    if (!info || !this.rt.isAlive(pid)) return info
+    const numbers = (pids) => pids.map((other) => this.number(other))
+    const sorted = (pids) => numbers(pids).sort((one, other) => one - other)
+    return {
+      version: info.version,
+      restarts: info.restarts,
+      waiting: info.mailboxSize,
+      above: this.number(info.parent ?? info.supervisor),
+      supervised: info.supervisor !== null,
+      below: numbers(info.children),
+      links: sorted(info.links),
+      watchers: sorted(info.monitoredBy),
+    }
+  }
+}
+
+/** A list sorted by its text; anything else as it is. */
+function inOrder(value) {
+  if (!Array.isArray(value)) return value
+  return value.map((item) => JSON.stringify(item)).sort().map((item) => JSON.parse(item))
+}
+
+const isParts = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Changes a state; what is given as a part of a part changes that alone. */
+function merge(state, changes) {
+  for (const [key, value] of Object.entries(changes)) {
+    if (isParts(value) && isParts(state[key])) merge(state[key], value)
+    else state[key] = value
+  }
+}
+
+/** The parts that are not as they must be, in words. */
+function differences(expected, seen, at = []) {
+  if (JSON.stringify(expected) === JSON.stringify(seen)) return []
+  if (!isParts(expected) || !isParts(seen)) return [`${at.join('.')} is ${JSON.stringify(seen)}, not ${JSON.stringify(expected)}`]
+  const keys = new Set([...Object.keys(expected), ...Object.keys(seen)])
+  return [...keys].flatMap((key) => differences(expected[key], seen[key], [...at, key]))
+}
+
+test('every_trace_of_the_reference_is_played', async () => {
+  const traces = readFileSync(TRACES, 'utf8').split('\n').filter(Boolean)
+  expect(traces).not.toEqual([])
+  for (const [trace, line] of traces.entries()) {
+    const player = new Player()
+    try {
+      for (const [number, step] of JSON.parse(line).entries()) {
+        await player.play(step).catch((cause) => {
+          throw new Error(`trace ${trace}, step ${number}, ${JSON.stringify(step.call)}: ${cause.message}`, { cause })
+        })
+      }
+    } finally {
+      await player.close()
+    }
+  }
+}, 3_600_000)
