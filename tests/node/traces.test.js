@@ -10,6 +10,7 @@ const { closeAll, deferred, eventually, open } = require('./helpers.js')
 afterEach(closeAll)
 
 const TRACES = process.env.IRIS_TRACES || path.join(__dirname, '..', 'traces.jsonl')
+const DEADLINE_S = 10
 const NAMES = ['one', 'two', '/three']
 const COUNTS = ['sent', 'handled', 'crashed', 'restarted', 'NoProcess', 'MailboxFull', 'DroppedOldest', 'ActorExited']
 
@@ -30,15 +31,23 @@ class Player {
     this.numbers = new Map()
     this.gates = new Map()
     this.monitors = []
+    this.timers = []
+    /** What factories made, by the number of whom it replaces. */
+    this.made = new Map()
     const every = (keys, value) => Object.fromEntries(keys.map((key) => [key, value]))
     this.expected = { actors: {}, names: every(NAMES, null), counts: every(COUNTS, 0) }
   }
 
   /** Plays one step; fails unless it gives and leaves what it did to the reference. */
-  async play({ call: [name, ...args], gives, then }) {
+  async play({ call: [name, ...args], gives, replaced = [], then }) {
     const gave = await this.outcome(() => this.calls[name](...args, gives))
     const wrong = differences({ gives: inOrder(gives) }, { gives: inOrder(gave) })
     if (wrong.length > 0) throw new Error(wrong.join('; '))
+    for (const number of replaced) await this.takeOver(number)
+    for (const [number, changed] of Object.entries(then.actors ?? {})) {
+      // One that is not alive any more may still be telling others.
+      if (changed === null) expect(await this.rt.join(this.pids[number], DEADLINE_S)).toBe(true)
+    }
     merge(this.expected, then)
     let left
     const same = () => {
@@ -48,6 +57,13 @@ class Player {
     await eventually(same, 'both to be the same').catch((error) => {
       throw new Error([error.message, ...left].join('; '), { cause: error })
     })
+  }
+
+  /** Leaves what a factory made in the place of an actor to itself: a second restart would wait for a while. */
+  async takeOver(number) {
+    const pid = await eventually(() => this.made.get(number), `a factory to be called for ${number}`)
+    await eventually(() => this.rt.unsupervise(pid), 'what it made to be supervised')
+    this.added(pid)
   }
 
   /** What a call gives, or the kind of its error. */
@@ -96,6 +112,8 @@ class Player {
     send: (number, text) => this.rt.send(this.pids[number], text),
     ask: async (number) => String(await this.rt.ask(this.pids[number], 'question')),
     release: (number) => this.gates.get(this.pids[number]).resolve(),
+    timer: (number, delay) => this.timers.push(this.rt.sendAfter(this.pids[number], delay, 'm')) - 1,
+    cancel: (number) => this.rt.cancelTimer(this.timers[number]),
     read: (number, kept) => this.read(this.pids[number], kept),
     link: (one, other) => this.rt.link(this.pids[one], this.pids[other]),
     unlink: (one, other) => this.rt.unlink(this.pids[one], this.pids[other]),
@@ -110,6 +128,16 @@ class Player {
     unregister: (name) => (name.startsWith('/') ? this.rt.unregisterPath(name) : this.rt.unregister(name)),
     swap: (number, code) => this.rt.hotSwap(this.pids[number], answers(code)),
     roll_back: (number, steps) => this.rt.rollbackBehavior(this.pids[number], steps),
+
+    factory: (number, strategy) => {
+      const make = () => {
+        this.made.set(number, this.rt.spawn(answers('first')))
+        return this.made.get(number)
+      }
+      this.rt.superviseWithFactory(this.pids[number], make, strategy)
+    },
+
+    unsupervise: (number) => this.rt.unsupervise(this.pids[number]),
     stop: (number) => this.rt.stop(this.pids[number]),
   }
 
@@ -156,7 +184,7 @@ class Player {
       version: info.version,
       restarts: info.restarts,
       waiting: info.mailboxSize,
-      above: this.number(info.parent ?? info.supervisor),
+      above: this.number(info.parent),
       supervised: info.supervisor !== null,
       below: numbers(info.children),
       links: sorted(info.links),

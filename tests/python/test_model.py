@@ -44,6 +44,7 @@ class Machine(RuleBasedStateMachine):
         self.timers: list[tuple[int, Actor]] = []
         self.cancelled: set[int] = set()
         self.made: dict[Actor, int] = {}
+        self.joined: set[Actor] = set()
         self.codes = 0
         self.sender = self.rt.spawn(self.send_on)
         self.rt.create_path_supervisor("/three")
@@ -407,6 +408,10 @@ class Machine(RuleBasedStateMachine):
             # Its next end is its own: a second restart would wait for a while.
             eventually(lambda pid=pid: self.rt.unsupervise(pid), "the successor to be supervised")
             self.model.add(Actor(pid, "push"))
+        for actor in self.model.actors:
+            # One that is not alive any more may still be telling others.
+            assert actor.alive or actor in self.joined or self.rt.join(actor.pid, DEADLINE)
+            self.joined.update([] if actor.alive else [actor])
         try:
             eventually(lambda: self.seen() == self.expected(), "both to be the same")
         except AssertionError:

@@ -35,6 +35,9 @@ class Player:
         self.pids: list[int] = []
         self.gates: dict[int, Gate] = {}
         self.monitors: list[int] = []
+        self.timers: list[int] = []
+        # What factories made, by whom it replaces.
+        self.made: dict[int, int] = {}
         self.gives: Any = None
         self.expected: dict[str, Any] = {
             "actors": {},
@@ -64,11 +67,23 @@ class Player:
                 call(*arguments)
         else:
             assert call(*arguments) == gives
+        for number in step.get("replaced", []):
+            self.take_over(number)
+        for number, changed in step["then"].get("actors", {}).items():
+            # One that is not alive any more may still be telling others.
+            assert changed is not None or self.rt.join(self.pids[int(number)], DEADLINE)
         merge(self.expected, step["then"])
         try:
             eventually(lambda: self.seen() == self.expected, "both to be the same")
         except AssertionError:
             assert self.seen() == self.expected
+
+    def take_over(self, number: int) -> None:
+        """What a factory made in the place of an actor is left to itself: a second restart would wait for a while."""
+        eventually(lambda: number in self.made, f"a factory to be called for {number}")
+        pid = self.made[number]
+        eventually(lambda: self.rt.unsupervise(pid), "what it made to be supervised")
+        self.added(pid)
 
     # Calls
 
@@ -119,6 +134,13 @@ class Player:
         self.gates[self.pids[number]].release()
         return "ok"
 
+    def timer(self, number: int, delay_ms: int) -> int:
+        self.timers.append(self.rt.send_after(self.pids[number], delay_ms, b"m"))
+        return len(self.timers) - 1
+
+    def cancel(self, number: int) -> bool:
+        return self.rt.cancel_timer(self.timers[number])
+
     def read(self, number: int) -> list[Any]:
         got: list[Any] = []
 
@@ -162,6 +184,17 @@ class Player:
 
     def roll_back(self, number: int, steps: int) -> int:
         return self.rt.rollback_behavior(self.pids[number], steps)
+
+    def factory(self, number: int, strategy: str) -> str:
+        def make() -> int:
+            self.made[number] = self.rt.spawn(answers("first"))
+            return self.made[number]
+
+        self.rt.supervise_with_factory(self.pids[number], make, strategy)
+        return "ok"
+
+    def unsupervise(self, number: int) -> bool:
+        return self.rt.unsupervise(self.pids[number])
 
     def stop(self, number: int) -> bool:
         return self.rt.stop(self.pids[number])

@@ -1,8 +1,9 @@
 """Write traces: calls that are chosen at random, and what they do to the reference, for the suites of all languages to play.
 
 A line is one trace: a list of steps. A step is what is called, what that gives, and what it changes:
-`{"call": ["link", 3, 5], "gives": "ok", "then": {"actors": {"3": {"links": [5]}, "5": {"links": [3]}}}}`. Actors are numbered in
-the order in which they are spawned; one that ended is `null`. `tests/traces.jsonl` is what this writes without options.
+`{"call": ["link", 3, 5], "gives": "ok", "then": {"actors": {"3": {"links": [5]}, "5": {"links": [3]}}}}`. Actors are numbered
+in the order in which they are spawned; one that ended is `null`. Where factories were called, `replaced` says for whom; what
+they made has the next numbers, and is left to itself. `tests/traces.jsonl` is what this writes without options.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ POLICIES = ["dropnew", "dropold", "block", "redirect", "spill"]
 STRATEGIES = ["one_for_one", "one_for_all", "rest_for_one"]
 RESTARTS = ["permanent", "transient", "temporary"]
 KINDS = ["push", "push", "observed", "observed", "virtual", "retiring"]
+RECEIVERS = ["push", "observed", "virtual", "retiring", "bounded"]
+HOUR_MS = 3_600_000
 
 
 class Trace:
@@ -34,6 +37,7 @@ class Trace:
         self.random = random.Random(seed)
         self.model = Reference()
         self.monitors: list[tuple[Actor, Actor]] = []
+        self.timers: list[Actor | None] = []
         self.codes = 0
         self.before: dict[str, Any] = {
             "actors": {},
@@ -46,7 +50,8 @@ class Trace:
         calls = [self.spawn, self.bounded, self.supervisor, self.child, self.send, self.ask, self.release]
         calls += [self.read, self.link, self.unlink, self.monitor, self.demonitor, self.register]
         calls += [self.unregister, self.swap, self.roll_back, self.stop]
-        weights = [6, 2, 2, 4, 12, 4, 2, 4, 4, 1, 4, 1, 2, 1, 3, 2, 3]
+        calls += [self.timer, self.cancel, self.factory, self.unsupervise]
+        weights = [6, 2, 2, 4, 12, 4, 2, 4, 4, 1, 4, 1, 2, 1, 3, 2, 3, 3, 2, 3, 1]
         begin = iter(
             [self.supervisor, self.child, self.child, self.spawn, self.spawn, self.spawn, self.bounded]
         )
@@ -55,7 +60,8 @@ class Trace:
             call = next(begin, None) or self.random.choices(calls, weights)[0]
             for step in call():
                 self.model.settle()
-                steps.append({**step, "then": self.changes()})
+                replaced = self.replace()
+                steps.append({**step, **replaced, "then": self.changes()})
         return steps
 
     def pick(self, *kinds: str) -> Actor | None:
@@ -64,6 +70,14 @@ class Trace:
         among = [actor for actor in self.model.actors if actor.alive or dead_too]
         among = [actor for actor in among if not kinds or actor.kind in kinds]
         return self.random.choice(among) if among else None
+
+    def replace(self) -> dict[str, list[int]]:
+        """Whom factories replaced; their successors have the next numbers."""
+        replaced = [actor.pid for actor in self.model.replaced]
+        self.model.replaced.clear()
+        for _ in replaced:
+            self.add(Actor(0, "push"))
+        return {"replaced": replaced} if replaced else {}
 
     def is_full(self) -> bool:
         return len(self.model.actors) >= ACTORS_MAX
@@ -115,7 +129,7 @@ class Trace:
     # Messages
 
     def send(self) -> Iterator[dict[str, Any]]:
-        actor = self.pick("push", "observed", "virtual", "retiring", "bounded")
+        actor = self.pick(*RECEIVERS)
         text = self.random.choice(["m", "m", "crash"])
         for _ in range(self.random.randint(1, 3) if actor else 0):
             yield step("send", actor.pid, text, gives=self.model.send(actor, text.encode()))
@@ -139,6 +153,22 @@ class Trace:
             self.model.counts["handled"] += actor.waiting
             actor.kept = []
             yield step("read", actor.pid, gives=sorted(kept, key=json.dumps))
+
+    def timer(self) -> Iterator[dict[str, Any]]:
+        actor, is_soon = self.pick(*RECEIVERS), self.random.random() < 0.5
+        if actor and actor.alive:
+            self.timers.append(None if is_soon else actor)
+            if is_soon:
+                self.model.send(actor, b"m")
+            yield step("timer", actor.pid, 1 if is_soon else HOUR_MS, gives=len(self.timers) - 1)
+        elif actor:
+            yield step("timer", actor.pid, 1, gives="NoProcess")
+
+    def cancel(self) -> Iterator[dict[str, Any]]:
+        if self.timers:
+            timer = self.random.randrange(len(self.timers))
+            pending, self.timers[timer] = self.timers[timer], None
+            yield step("cancel", timer, gives=pending is not None and pending.alive)
 
     # Relations
 
@@ -218,6 +248,21 @@ class Trace:
         if actor:
             yield step("stop", actor.pid, gives=self.model.end(actor, "Killed"))
 
+    def factory(self) -> Iterator[dict[str, Any]]:
+        actor, strategy = (
+            self.pick("push", "observed", "virtual"),
+            self.random.choice(["RestartOne", "RestartAll"]),
+        )
+        if actor and not (actor.parent or actor.supervisor or actor.factory):
+            actor.factory = strategy if actor.alive else ""
+            yield step("factory", actor.pid, strategy, gives="ok" if actor.alive else "NoProcess")
+
+    def unsupervise(self) -> Iterator[dict[str, Any]]:
+        actor = self.pick("push", "observed", "virtual")
+        if actor and not actor.supervisor:
+            supervised, actor.factory = actor.alive and bool(actor.factory), ""
+            yield step("unsupervise", actor.pid, gives=supervised)
+
     # What is so
 
     def changes(self) -> dict[str, Any]:
@@ -228,8 +273,7 @@ class Trace:
             name: owner.pid if owner else None for name, owner in ((n, model.names.get(n)) for n in NAMES)
         }
         before, self.before = self.before, {"actors": actors, "names": names, "counts": dict(model.counts)}
-        changed = {part: differences(before[part], now) for part, now in self.before.items()}
-        return {part: differs for part, differs in changed.items() if differs}
+        return differences(before, self.before)
 
     def view(self, actor: Actor) -> dict[str, Any] | None:
         """What can be seen of an actor; `None` of a dead one."""
@@ -241,7 +285,7 @@ class Trace:
             "restarts": actor.restarts,
             "waiting": actor.waiting,
             "above": above.pid if above else None,
-            "supervised": actor.supervisor is not None,
+            "supervised": bool(actor.supervisor or actor.factory),
             "below": [child.pid for child in actor.children + actor.placed],
             "links": sorted(o.pid for pair in self.model.links if actor in pair for o in pair - {actor}),
             "watchers": sorted(watcher.pid for target, watcher in self.model.monitors if target is actor),

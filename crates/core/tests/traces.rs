@@ -4,20 +4,20 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use common::{DEADLINE, runtime};
+use common::{DEADLINE, runtime, wait_until};
 use iris_core::{
     Backoff, Behaviour, Bounds, ChildSpec, Context, ExitReason, Failure, Flow, Incoming, Message, Overflow,
     Payload, Pid, Refusal, Restart, Runtime, SpawnOptions, Strategy, SupervisorOptions, Suspension,
 };
 use serde_json::{Map, Value, json};
 
-/// How long a virtual actor stays without a message: until the trace is over, or not at all.
-const STAYS: Duration = Duration::from_hours(1);
-const RETIRES: Duration = Duration::from_millis(1);
+/// How long a virtual actor that retires stays without a message.
+const IDLE: Duration = Duration::from_millis(1);
 const NAMES: [&str; 3] = ["one", "two", "/three"];
 const DROPS: [&str; 4] = ["NoProcess", "MailboxFull", "DroppedOldest", "ActorExited"];
 
@@ -88,11 +88,21 @@ struct Player {
     pids: Vec<Pid>,
     holds: Vec<(Pid, Hold)>,
     monitors: Vec<u64>,
+    timers: Vec<u64>,
+    /// What factories made, by the number of whom it replaces.
+    made: Arc<Mutex<BTreeMap<usize, Pid>>>,
 }
 
 impl Player {
     fn new() -> Self {
-        Self { runtime: runtime(), pids: Vec::new(), holds: Vec::new(), monitors: Vec::new() }
+        Self {
+            runtime: runtime(),
+            pids: Vec::new(),
+            holds: Vec::new(),
+            monitors: Vec::new(),
+            timers: Vec::new(),
+            made: Arc::default(),
+        }
     }
 
     /// Makes a call that is to give this, and tells what it gives.
@@ -101,6 +111,10 @@ impl Player {
             "spawn" | "bounded" | "supervisor" | "child" => self.spawn(name, arguments),
             "read" => self.read(self.pid(arguments, 0), gives.as_array().unwrap().len()),
             "monitor" => self.monitor(self.pid(arguments, 0), self.pid(arguments, 1)),
+            "timer" => self.set_timer(self.pid(arguments, 0), arguments.number(1)),
+            "cancel" => json!(self.runtime.cancel_timer(self.timers[arguments.number(0)])),
+            "factory" => outcome(self.supervise(arguments.number(0), arguments.text(1))),
+            "unsupervise" => json!(self.runtime.unsupervise(self.pid(arguments, 0))),
             "demonitor" => json!(self.runtime.demonitor(self.monitors[arguments.number(0)])),
             "unregister" => json!(self.unregister(arguments.text(0))),
             "register" => outcome(self.register(arguments.text(0), self.pid(arguments, 1))),
@@ -152,11 +166,7 @@ impl Player {
     }
 
     fn spawn_kind(&self, kind: &str, parent: Option<Pid>) -> iris_core::Result<Pid> {
-        let idle_timeout = match kind {
-            "virtual" => Some(STAYS),
-            "retiring" => Some(RETIRES),
-            _ => None,
-        };
+        let idle_timeout = (kind == "retiring").then_some(IDLE);
         let options = SpawnOptions { parent, idle_timeout, ..SpawnOptions::default() };
         match kind {
             "push" | "virtual" | "retiring" => self.runtime.spawn(answers("first"), options),
@@ -193,6 +203,31 @@ impl Player {
         })
     }
 
+    fn supervise(&self, number: usize, strategy: &str) -> iris_core::Result<()> {
+        let strategy = match strategy {
+            "RestartOne" => Strategy::OneForOne,
+            "RestartAll" => Strategy::OneForAll,
+            _ => panic!("there is no strategy {strategy}"),
+        };
+        let (runtime, made) = (self.runtime.clone(), Arc::clone(&self.made));
+        let factory = move || {
+            let pid = runtime.spawn(answers("first"), SpawnOptions::default()).unwrap();
+            made.lock().unwrap().insert(number, pid);
+            Ok(pid)
+        };
+        let supervisor = self.runtime.root_supervisor()?;
+        self.runtime.supervise_with_factory(supervisor, self.pids[number], Arc::new(factory), strategy)
+    }
+
+    /// Leaves what a factory made in the place of an actor to itself: a second restart would wait for a while.
+    fn take_over(&mut self, number: usize) {
+        let made = || self.made.lock().unwrap().get(&number).copied();
+        wait_until("a factory is called", || made().is_some());
+        let pid = made().unwrap();
+        wait_until("what it made is supervised", || self.runtime.unsupervise(pid));
+        self.pids.push(pid);
+    }
+
     fn release(&self, pid: Pid) {
         self.holds.iter().find(|(held, _)| *held == pid).unwrap().1.release();
     }
@@ -208,6 +243,13 @@ impl Player {
             }
         })
         .is_ok()
+    }
+
+    fn set_timer(&mut self, pid: Pid, delay_ms: usize) -> Value {
+        given(self.runtime.send_after(pid, delay_ms as u64, b"m".into()).map(|timer| {
+            self.timers.push(timer);
+            self.timers.len() - 1
+        }))
     }
 
     fn ask(&self, pid: Pid) -> Value {
@@ -297,7 +339,7 @@ impl Player {
             "version": info.version,
             "restarts": info.restarts,
             "waiting": info.mailbox_size,
-            "above": info.parent.or(info.supervisor).map(|pid| self.number(pid)),
+            "above": info.parent.map(|pid| self.number(pid)),
             "supervised": info.supervisor.is_some(),
             "below": self.numbers(&info.children),
             "links": links,
@@ -315,6 +357,15 @@ impl Player {
         ];
         let drops = stats.dropped.into_iter().filter(|(reason, _)| DROPS.contains(reason));
         counts.into_iter().chain(drops).map(|(name, count)| (name.to_owned(), json!(count))).collect()
+    }
+
+    /// Waits for those that a step ended: one that is not alive any more may still be telling others.
+    fn join_ended(&self, then: &Value) {
+        let changed = then["actors"].as_object().into_iter().flatten();
+        for (number, _) in changed.filter(|(_, view)| view.is_null()) {
+            let pid = self.pids[number.parse::<usize>().unwrap()];
+            assert!(self.runtime.join(pid, Some(DEADLINE)), "{number} did not end");
+        }
     }
 
     /// Waits until what is seen is what is expected; what still differs in the end.
@@ -418,6 +469,10 @@ fn play(number: usize, steps: &Value) {
         };
         let gave = player.make(name.as_str().unwrap(), &Arguments(arguments), &gives);
         assert!(gave == gives, "trace {number}, step {place}, {call}: expected {gives}, it gave {gave}");
+        for replaced in step["replaced"].as_array().into_iter().flatten() {
+            player.take_over(usize::try_from(replaced.as_u64().unwrap()).unwrap());
+        }
+        player.join_ended(&step["then"]);
         merge(&mut expected, &step["then"]);
         let wrong = player.settle(&expected);
         assert!(wrong.is_empty(), "trace {number}, step {place}, {call}:\n{}", wrong.join("\n"));
