@@ -44,7 +44,6 @@ class Machine(RuleBasedStateMachine):
         self.timers: list[tuple[int, Actor]] = []
         self.cancelled: set[int] = set()
         self.made: dict[Actor, int] = {}
-        self.joined: set[Actor] = set()
         self.codes = 0
         self.sender = self.rt.spawn(self.send_on)
         self.rt.create_path_supervisor("/three")
@@ -408,17 +407,14 @@ class Machine(RuleBasedStateMachine):
             # Its next end is its own: a second restart would wait for a while.
             eventually(lambda pid=pid: self.rt.unsupervise(pid), "the successor to be supervised")
             self.model.add(Actor(pid, "push"))
-        for actor in self.model.actors:
-            # One that is not alive any more may still be telling others.
-            assert actor.alive or actor in self.joined or self.rt.join(actor.pid, DEADLINE)
-            self.joined.update([] if actor.alive else [actor])
+        # One that is not alive any more may still be telling others.
+        assert all(self.rt.join(actor.pid, DEADLINE) for actor in self.model.actors if not actor.alive)
         try:
             eventually(lambda: self.seen() == self.expected(), "both to be the same")
         except AssertionError:
             seen, expected = self.seen(), self.expected()
-            raise AssertionError(
-                [(key, seen[key], expected[key]) for key in seen if seen[key] != expected[key]]
-            ) from None
+            wrong = [(key, seen[key], expected[key]) for key in seen if seen[key] != expected[key]]
+            raise AssertionError(wrong) from None
 
     def seen(self) -> dict[str, Any]:
         """What of the runtime must be as in the reference."""
@@ -440,10 +436,8 @@ class Machine(RuleBasedStateMachine):
         info = self.rt.actor_info(actor.pid) if self.rt.is_alive(actor.pid) else None
         if info is None:
             return None
-        place = [
-            *(info[part] for part in ("version", "restarts", "mailbox_size", "parent")),
-            bool(info["supervisor"]),
-        ]
+        place = [info[part] for part in ("version", "restarts", "mailbox_size", "parent")]
+        place += [bool(info["supervisor"])]
         children = self.rt.child_pids(actor.pid) if actor.kind == "supervisor" else []
         heard = alike(self.code.heard.get(actor.pid, []))
         related = [sorted(info["links"]), sorted(info["monitored_by"])]
