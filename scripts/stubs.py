@@ -123,6 +123,7 @@ RESULTS = {
     "allocate_buffer": "tuple[int, memoryview, int]",
     "dev_certs": "None",
     "_error_kinds": "list[str]",
+    "_wait_seconds": "float | None",
     "_exit": "None",
     "_forked": "None",
     "PySystemMessage.type_name": "str",

@@ -23,6 +23,7 @@ __all__ = [
     "_error_kinds",
     "_exit",
     "_forked",
+    "_wait_seconds",
     "allocate_buffer",
     "dev_certs",
     "version",
@@ -68,6 +69,9 @@ def dev_certs(directory: str | PathLike[str], names: Sequence[str]) -> None:
 
 def _error_kinds() -> list[str]:
     """The kinds by name, for the test that compares the languages."""
+
+def _wait_seconds(timeout: float | None) -> float | None:
+    """A time-out as seconds, for a wait that is written in Python; `None`: for ever."""
 
 def _exit() -> None:
     """Closes all runtimes of this process; registered with `atexit`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from iris.errors import InvalidArgumentError
+from iris._iris import _wait_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,10 +20,9 @@ async def selective_recv(
     timeout: float | None,
 ) -> bytes | SystemMessage | None:
     """Take the first matching message of an observed actor, waiting for one."""
-    if timeout is not None and not timeout >= 0:
-        raise InvalidArgumentError(f"timeout must be at least 0 seconds, not {timeout}")
+    seconds = _wait_seconds(timeout)
     loop = asyncio.get_running_loop()
-    deadline = None if timeout is None else loop.time() + timeout
+    deadline = None if seconds is None else loop.time() + seconds
     while True:
         message = rt._select_observed(pid, matcher)
         if message is not None:

@@ -202,7 +202,14 @@ def world() -> Iterator[World]:
 METHODS = [f"Runtime.{name}" for name in public_methods(iris.Runtime)]
 METHODS += [f"ActorRef.{name}" for name in public_methods(iris.ActorRef)]
 METHODS += [f"Mailbox.{name}" for name in public_methods(iris.Mailbox)]
-METHODS += ["iris.allocate_buffer", "iris.version", "iris.Runtime", "iris.PySystemMessage", "iris.Mailbox"]
+METHODS += [
+    "iris.allocate_buffer",
+    "iris.version",
+    "iris.Runtime",
+    "iris.PySystemMessage",
+    "iris.Mailbox",
+    "iris.dev_certs",
+]
 
 
 def receiver(world: World, owner: str) -> object:

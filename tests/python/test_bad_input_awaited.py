@@ -14,6 +14,7 @@ from conftest import DEADLINE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_bad_input import DOCUMENTED, EXAMPLES, ODD, TEXTS, outcome, parameters, public_methods, values
+from test_bad_times import LONG_TIMES, NO_TIMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +68,32 @@ def test_odd_values_for_an_async_mailbox(method: str) -> None:
         asyncio.run(use_mailbox(method, {p.name: data.draw(values(p.name, []), p.name) for p in takes}))
 
     call()
+
+
+@pytest.mark.parametrize("method", ["Runtime.ask", "ActorRef.ask", "Runtime.selective_recv"])
+def test_odd_values_for_what_is_awaited(method: str) -> None:
+    owner, name = method.split(".")
+    takes = parameters(getattr(getattr(iris, owner), name))
+
+    async def use(arguments: dict[str, Any], pids: list[int]) -> None:
+        called = near if owner == "Runtime" else near.ref(pids[0])
+        # An odd matcher divides by zero.
+        with suppress(ZeroDivisionError, TimeoutError, *DOCUMENTED):
+            await asyncio.wait_for(getattr(called, name)(**arguments), 0.01)
+        assert await near.ask(near.spawn(bytes.upper), b"alive", timeout=DEADLINE) == b"ALIVE"
+
+    @FUZZ
+    @given(st.data())
+    def call(data: st.DataObject) -> None:
+        pids = [near.spawn(bytes.upper), near.spawn_observed_handler()]
+        times = st.sampled_from([*NO_TIMES, *LONG_TIMES, 0, 0.001, "x", None])
+        arguments = {
+            p.name: data.draw(times if p.name == "timeout" else values(p.name, pids), p.name) for p in takes
+        }
+        asyncio.run(use(arguments, pids))
+
+    with iris.Runtime() as near:
+        call()
 
 
 class Far:

@@ -74,6 +74,7 @@ fn _iris(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(version, module)?)?;
     module.add_function(wrap_pyfunction!(buffers::allocate_buffer, module)?)?;
     module.add_function(wrap_pyfunction!(errors::error_kinds, module)?)?;
+    module.add_function(wrap_pyfunction!(wait::wait_seconds, module)?)?;
     module.add_function(wrap_pyfunction!(mesh::dev_certs, module)?)?;
     module.add_function(wrap_pyfunction!(shared::exit, module)?)?;
     module.add_function(wrap_pyfunction!(shared::forked_child, module)?)?;

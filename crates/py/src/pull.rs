@@ -69,12 +69,14 @@ impl PyMailbox {
         py: Python<'py>,
         #[pyo3(from_py_with = seconds_or_none)] timeout: Option<f64>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let timeout = wait::timeout(timeout)?;
         let mut mailbox = self.inbox.borrow()?;
         match mailbox.look(py)? {
             Found::Message(message) => Ok(Some(message)),
             Found::Stopped => Ok(None),
             Found::Nothing => {
-                self.wait_for(py, &mut mailbox, wait::deadline(timeout)?, |mailbox| mailbox.look(py))
+                let deadline = timeout.map(|timeout| Instant::now() + timeout);
+                self.wait_for(py, &mut mailbox, deadline, |mailbox| mailbox.look(py))
             }
         }
     }

@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use crate::errors;
 use crate::interpreter;
 use crate::lane::{self, SLICE};
+use crate::numbers::seconds_or_none;
 use crate::parker::{Parker, spin};
 use crate::shared::Shared;
 use crate::words::SECONDS_MAX;
@@ -32,6 +33,15 @@ pub(crate) fn timeout(seconds: Option<f64>) -> PyResult<Option<Duration>> {
         Some(seconds) if seconds > SECONDS_MAX => Ok(None),
         Some(seconds) => Ok(Some(Duration::from_secs_f64(seconds))),
     }
+}
+
+/// A time-out as seconds, for a wait that is written in Python; `None`: for ever.
+#[pyfunction]
+#[pyo3(name = "_wait_seconds")]
+pub(crate) fn wait_seconds(
+    #[pyo3(from_py_with = seconds_or_none)] timeout: Option<f64>,
+) -> PyResult<Option<f64>> {
+    Ok(self::timeout(timeout)?.map(|timeout| timeout.as_secs_f64()))
 }
 
 /// The moment a time-out ends.
