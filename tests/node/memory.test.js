@@ -5,7 +5,7 @@ const { run } = require('./processes.js')
 
 /** How much of the full amount a round does; `make deep` does all of it. */
 const SCALE = Number(process.env.IRIS_MEMORY_SCALE ?? 0.001)
-/** What a round may leave behind: of the full amount 10 bytes a swap, 26 a restart, 2 KiB a runtime. */
+/** What a round may leave behind: of the full amount 10 bytes a swap or a restart, 1 KiB a runtime. */
 const SLOPE_MAX_BYTES = 1 << 20
 
 /**
@@ -58,7 +58,7 @@ const ROUNDS = {
      }`,
   ],
   'crashes and restarts': [
-    4e4,
+    1e5,
     `const supervisor = rt.spawnSupervisor({ intensity: 1e9, period: 1, backoff: [0, 0] })
      const pid = rt.startChild(supervisor, () => () => { throw new Error('on purpose') })
      const round = async (count) => {
@@ -98,7 +98,7 @@ const ROUNDS = {
      }`,
   ],
   'runtimes': [
-    500,
+    1e3,
     `const round = async (count) => {
        for (let index = 0; index < count; index++) {
          const other = new NodeRuntime()

@@ -4,7 +4,7 @@
 const { readFileSync } = require('node:fs')
 const path = require('node:path')
 
-const { IrisError } = require('../..')
+const { IrisError, SystemMessage } = require('../..')
 const { closeAll, deferred, eventually, open } = require('./helpers.js')
 
 afterEach(closeAll)
@@ -30,6 +30,9 @@ class Player {
     this.pids = []
     this.numbers = new Map()
     this.gates = new Map()
+    /** What pull actors heard, by their pids, and the swaps that are to come into force. */
+    this.heard = new Map()
+    this.swapped = new Map()
     this.monitors = []
     this.timers = []
     /** What factories made, by the number of whom it replaces. */
@@ -81,10 +84,35 @@ class Player {
     await this.rt.close()
   }
 
+  /** What a pull actor runs. A swap is heard of when the new function begins: one before that would be one with it. */
+  function(code) {
+    return async (mailbox) => {
+      const { pid } = mailbox
+      if (this.swapped.has(pid)) this.heard.get(pid).push(this.swapped.get(pid))
+      this.swapped.delete(pid)
+      for await (const message of mailbox) {
+        if (message.typeName === 'HOT_SWAP') return void this.swapped.set(pid, message)
+        if (message instanceof SystemMessage) this.heard.get(pid).push(message)
+        else if (String(message) === 'crash') throw new Error('on purpose')
+        else mailbox.reply(message, code)
+        if (String(message) === 'return') return
+      }
+    }
+  }
+
+  pull(pid) {
+    this.heard.set(pid, [])
+    return this.added(pid)
+  }
+
   /** What a step may call. */
   calls = {
     spawn: (kind, parent) => {
       const code = answers('first')
+      if (kind === 'pull') {
+        const pull = this.function('first')
+        return this.pull(parent === null ? this.rt.spawnWithMailbox(pull) : this.rt.spawnChildWithMailbox(this.pids[parent], pull))
+      }
       if (parent !== null) return this.added(this.rt.spawnChild(this.pids[parent], code))
       const spawners = {
         push: () => this.rt.spawn(code),
@@ -103,12 +131,21 @@ class Player {
       return this.added(pid)
     },
 
+    policy: (number, policy, target) => {
+      this.rt.setOverflowPolicy(this.pids[number], policy, target === null ? undefined : this.pids[target])
+    },
+
     supervisor: (strategy, above) => {
       const supervisor = above === null ? undefined : this.pids[above]
       return this.added(this.rt.spawnSupervisor({ strategy, supervisor, intensity: 10 ** 6, period: 1, backoff: [0, 0] }))
     },
 
-    child: (supervisor, restart) => this.added(this.rt.startChild(this.pids[supervisor], () => answers('first'), { restart })),
+    child: (supervisor, restart, kind) => {
+      const make = () => (kind === 'pull' ? this.function('first') : answers('first'))
+      const pid = this.rt.startChild(this.pids[supervisor], make, { restart, kind })
+      return kind === 'pull' ? this.pull(pid) : this.added(pid)
+    },
+
     send: (number, text) => this.rt.send(this.pids[number], text),
     ask: async (number) => String(await this.rt.ask(this.pids[number], 'question')),
     release: (number) => this.gates.get(this.pids[number]).resolve(),
@@ -126,7 +163,11 @@ class Player {
     },
 
     unregister: (name) => (name.startsWith('/') ? this.rt.unregisterPath(name) : this.rt.unregister(name)),
-    swap: (number, code) => this.rt.hotSwap(this.pids[number], answers(code)),
+    swap: (number, code) => {
+      const pid = this.pids[number]
+      return this.rt.hotSwap(pid, this.heard.has(pid) ? this.function(code) : answers(code))
+    },
+
     roll_back: (number, steps) => this.rt.rollbackBehavior(this.pids[number], steps),
 
     factory: (number, strategy) => {
@@ -151,7 +192,7 @@ class Player {
     const got = []
     const more = () => {
       for (const { data, system } of this.rt.getMessages(pid)) {
-        got.push(system ? [system.typeName, this.number(system.targetPid), system.reason] : String(data))
+        got.push(system ? this.notice(system) : String(data))
       }
       return got.length >= kept.length
     }
@@ -159,6 +200,10 @@ class Player {
       throw new Error(`${error.message}; it got ${JSON.stringify(got)}`, { cause: error })
     })
     return got
+  }
+
+  notice({ typeName, targetPid, reason }) {
+    return [typeName, this.number(targetPid), reason ?? '']
   }
 
   number(pid) {
@@ -189,6 +234,7 @@ class Player {
       below: numbers(info.children),
       links: sorted(info.links),
       watchers: sorted(info.monitoredBy),
+      ...(this.heard.has(pid) && { heard: inOrder(this.heard.get(pid).map((told) => this.notice(told))) }),
     }
   }
 }

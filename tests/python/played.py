@@ -69,15 +69,20 @@ def told_of(message: iris.SystemMessage) -> Notice:
 
 
 class Code:
-    """What actors are made of, and what those were told that pull."""
+    """What actors are made of, and what those were told that pull.
+
+    A swap is heard of when the new function begins: another one before that would be one with it.
+    """
 
     def __init__(self) -> None:
         self.heard: dict[int, list[Notice]] = {}
+        self.swapped: dict[int, Notice] = {}
 
     def function(self, code: str) -> Callable[[iris.Mailbox], None]:
         """A pull function: writes down what it is told, and returns when it is given new code."""
 
         def function(mailbox: iris.Mailbox) -> None:
+            self.begin(mailbox.pid)
             while (message := mailbox.recv()) is not None:
                 if not self.goes_on(mailbox, message, code):
                     return
@@ -88,19 +93,28 @@ class Code:
         """As `function`, for an event loop."""
 
         async def function(mailbox: iris.AsyncMailbox) -> None:
+            self.begin(mailbox.pid)
             while (message := await mailbox.recv()) is not None:
                 if not self.goes_on(mailbox, message, code):
                     return
 
         return function
 
+    def begin(self, pid: int) -> None:
+        """A function begins; where it replaces another one, that is heard."""
+        if told := self.swapped.pop(pid, None):
+            self.heard.setdefault(pid, []).append(told)
+
     def goes_on(
         self, mailbox: iris.Mailbox | iris.AsyncMailbox, message: bytes | iris.SystemMessage, code: str
     ) -> bool:
         """What both do with a message: whether the function waits for the next one."""
         if isinstance(message, iris.SystemMessage):
+            if message.type_name == "HOT_SWAP":
+                self.swapped[mailbox.pid] = told_of(message)
+                return False
             self.heard.setdefault(mailbox.pid, []).append(told_of(message))
-            return message.type_name != "HOT_SWAP"
+            return True
         if message == b"crash":
             raise OnPurpose
         mailbox.reply(message, code.encode())

@@ -63,6 +63,11 @@ class Actor:
         return self.kind in ("observed", "pull")
 
     @property
+    def takes(self) -> bool:
+        """Whether its own mailbox takes one more: what comes after something that was spilled is spilled, too."""
+        return self.kind != "bounded" or len(self.queue) != self.capacity or self.policy == "spill"
+
+    @property
     def waiting(self) -> int:
         """The messages of users that wait."""
         return len(self.queue) + len([item for item in self.kept if isinstance(item, bytes)])
@@ -116,7 +121,7 @@ class Reference:
             return self._refuse("MailboxFull")
         if actor.kind == "observed":
             actor.kept.append(message)
-        elif actor.kind != "bounded" or len(actor.queue) < actor.capacity or actor.policy == "spill":
+        elif actor.takes:
             actor.queue.append(message)
         elif actor.policy == "dropold":
             actor.queue = [*actor.queue[1:], message]
@@ -133,8 +138,7 @@ class Reference:
 
     def would_block(self, actor: Actor, hops: int = 0) -> bool:
         """Whether a thread that sends to it now has to wait for room."""
-        full = actor.alive and actor.kind == "bounded" and len(actor.queue) >= actor.capacity
-        if not full or hops > REDIRECTS_MAX:
+        if not actor.alive or actor.takes or hops > REDIRECTS_MAX:
             return False
         if actor.policy == "redirect" and actor.target:
             return self.would_block(actor.target, hops + 1)

@@ -396,3 +396,40 @@ def test_nothing_is_kept_of_handlers_and_messages(
         return all(count <= before[name] for name, count in things.counts().items())
 
     eventually(given_back, "all references to be given back")
+
+
+def test_a_child_that_is_stopped_while_it_is_made_anew_ends(rt: iris.Runtime) -> None:
+    pids: list[int] = []
+
+    def make() -> Callable[[bytes], object]:
+        if pids:
+            assert rt.stop(pids[0])
+        return raiser(ValueError)
+
+    supervisor = rt.spawn_supervisor(backoff=(0.0, 0.0))
+    pids.append(rt.start_child(supervisor, make))
+    rt.send(pids[0], b"x")
+    assert rt.join(pids[0], DEADLINE)
+    eventually(lambda: rt.child_pids(supervisor) == [], "the supervisor to know")
+    assert rt.is_alive(supervisor)
+
+
+@pytest.mark.parametrize("kind", ["plain", "async"])
+def test_a_pull_actor_that_is_stopped_before_its_function_begins_is_told_so(kind: str) -> None:
+    told: list[object] = []
+
+    def plain(mailbox: iris.Mailbox) -> None:
+        told.append(mailbox.recv())
+
+    async def later(mailbox: iris.AsyncMailbox) -> None:
+        told.append(await mailbox.recv())
+
+    async def main() -> None:
+        async with iris.Runtime() as rt:
+            # A task begins when the loop has its turn, a thread when it is let in: after this.
+            pid = rt.spawn_with_mailbox(plain if kind == "plain" else later)
+            assert rt.stop(pid)
+            assert await asyncio.to_thread(rt.join, pid, DEADLINE)
+
+    asyncio.run(main())
+    assert told == [None]

@@ -12,11 +12,13 @@ import iris
 import pytest
 import write_traces
 from conftest import DEADLINE, eventually
-from played import Gate, answers, told_of
+from played import Code, Gate, answers, told_of
 from reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from reference import Notice
 
 WRITTEN = Path(__file__).parent.parent / "traces.jsonl"
 PLAYED = Path(os.environ.get("IRIS_TRACES", WRITTEN))
@@ -34,6 +36,8 @@ class Player:
         self.rt = iris.Runtime()
         self.pids: list[int] = []
         self.gates: dict[int, Gate] = {}
+        self.pulled = Code()
+        self.pulls: dict[int, Callable[[str], Any]] = {}
         self.monitors: list[int] = []
         self.timers: list[int] = []
         # What factories made, by whom it replaces.
@@ -91,8 +95,19 @@ class Player:
         self.pids.append(pid)
         return len(self.pids) - 1
 
+    def pull(self, spawn: Callable[[Any], int]) -> int:
+        """A pull actor: one on a thread, the next one on an event loop."""
+        code = self.pulled.function_later if len(self.pulls) % 2 else self.pulled.function
+        pid = spawn(code("first"))
+        self.pulls[pid] = code
+        return self.added(pid)
+
     def spawn(self, kind: str, parent: int | None) -> int:
         code, rt = answers("first"), self.rt
+        if kind == "pull" and parent is not None:
+            return self.pull(lambda code: rt.spawn_child_with_mailbox(self.pids[parent], code))
+        if kind == "pull":
+            return self.pull(rt.spawn_with_mailbox)
         if parent is not None:
             return self.added(rt.spawn_child(self.pids[parent], code))
         makers = {
@@ -114,10 +129,15 @@ class Player:
         above = None if above is None else self.pids[above]
         return self.added(self.rt.spawn_supervisor(strategy, 10**6, 1.0, (0.0, 0.0), above))
 
-    def child(self, supervisor: int, restart: str) -> int:
-        return self.added(
-            self.rt.start_child(self.pids[supervisor], lambda: answers("first"), restart=restart)
+    def policy(self, number: int, policy: str, target: int | None) -> str:
+        self.rt.set_overflow_policy(self.pids[number], policy, None if target is None else self.pids[target])
+        return "ok"
+
+    def child(self, supervisor: int, restart: str, kind: str) -> int:
+        start = lambda code: self.rt.start_child(  # noqa: E731
+            self.pids[supervisor], lambda: code, restart=restart, kind=kind
         )
+        return self.pull(start) if kind == "pull" else self.added(start(answers("first")))
 
     def send(self, number: int, text: str) -> bool:
         pid = self.pids[number]
@@ -149,8 +169,7 @@ class Player:
                 if isinstance(item, bytes):
                     got.append(item.decode())
                 else:
-                    kind, pid, reason = told_of(item)
-                    got.append([kind, self.number(pid), reason])
+                    got.append(self.notice(told_of(item)))
             return len(got) >= len(self.gives)
 
         # What an actor is told of another one's end may come a moment later.
@@ -180,7 +199,8 @@ class Player:
         return (self.rt.unregister_path if name.startswith("/") else self.rt.unregister)(name)
 
     def swap(self, number: int, code: str) -> int:
-        return self.rt.hot_swap(self.pids[number], answers(code))
+        pid = self.pids[number]
+        return self.rt.hot_swap(pid, self.pulls.get(pid, answers)(code))
 
     def roll_back(self, number: int, steps: int) -> int:
         return self.rt.rollback_behavior(self.pids[number], steps)
@@ -204,6 +224,10 @@ class Player:
     def number(self, pid: int | None) -> int | None:
         return None if pid is None else self.pids.index(pid)
 
+    def notice(self, told: Notice) -> list[Any]:
+        kind, pid, reason = told
+        return [kind, self.number(pid), reason]
+
     def seen(self) -> dict[str, Any]:
         stats = {**self.rt.stats()["dropped"], **self.rt.stats()}
         counts = {name: stats[name] for name in self.expected["counts"]}
@@ -218,6 +242,7 @@ class Player:
 
     def view(self, pid: int) -> dict[str, Any] | None:
         info = self.rt.actor_info(pid) if self.rt.is_alive(pid) else None
+        heard = map(self.notice, self.pulled.heard.get(pid, []))
         return info and {
             "version": info["version"],
             "restarts": info["restarts"],
@@ -227,6 +252,7 @@ class Player:
             "below": [self.number(child) for child in info["children"]],
             "links": sorted(map(self.pids.index, info["links"])),
             "watchers": sorted(map(self.pids.index, info["monitored_by"])),
+            **({"heard": sorted(heard, key=json.dumps)} if pid in self.pulls else {}),
         }
 
 

@@ -2,8 +2,9 @@
 
 A line is one trace: a list of steps. A step is what is called, what that gives, and what it changes:
 `{"call": ["link", 3, 5], "gives": "ok", "then": {"actors": {"3": {"links": [5]}, "5": {"links": [3]}}}}`. Actors are numbered
-in the order in which they are spawned; one that ended is `null`. Where factories were called, `replaced` says for whom; what
-they made has the next numbers, and is left to itself. `tests/traces.jsonl` is what this writes without options.
+in the order in which they are spawned; one that ended is `null`. What a pull actor was told is in its `heard`. Where factories
+were called, `replaced` says for whom; what they made has the next numbers, and is left to itself. `tests/traces.jsonl` is what
+this writes without options.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ NAMES = ["one", "two", "/three"]
 POLICIES = ["dropnew", "dropold", "block", "redirect", "spill"]
 STRATEGIES = ["one_for_one", "one_for_all", "rest_for_one"]
 RESTARTS = ["permanent", "transient", "temporary"]
-KINDS = ["push", "push", "observed", "observed", "virtual", "retiring"]
-RECEIVERS = ["push", "observed", "virtual", "retiring", "bounded"]
+KINDS = ["push", "push", "observed", "observed", "virtual", "retiring", "pull", "pull"]
+RECEIVERS = ["push", "observed", "virtual", "retiring", "bounded", "pull"]
 HOUR_MS = 3_600_000
 
 
@@ -50,8 +51,8 @@ class Trace:
         calls = [self.spawn, self.bounded, self.supervisor, self.child, self.send, self.ask, self.release]
         calls += [self.read, self.link, self.unlink, self.monitor, self.demonitor, self.register]
         calls += [self.unregister, self.swap, self.roll_back, self.stop]
-        calls += [self.timer, self.cancel, self.factory, self.unsupervise]
-        weights = [6, 2, 2, 4, 12, 4, 2, 4, 4, 1, 4, 1, 2, 1, 3, 2, 3, 3, 2, 3, 1]
+        calls += [self.timer, self.cancel, self.factory, self.unsupervise, self.policy]
+        weights = [6, 2, 2, 4, 12, 4, 2, 4, 4, 1, 4, 1, 2, 1, 3, 2, 3, 3, 2, 3, 1, 2]
         begin = iter(
             [self.supervisor, self.child, self.child, self.spawn, self.spawn, self.spawn, self.bounded]
         )
@@ -90,7 +91,8 @@ class Trace:
 
     def spawn(self) -> Iterator[dict[str, Any]]:
         kind = self.random.choice(KINDS)
-        parent = self.pick("push", "observed", "virtual", "bounded") if kind == "push" else None
+        among = ["push", "observed", "virtual", "bounded", "pull"]
+        parent = self.pick(*among) if kind in ("push", "pull") else None
         parent = parent if self.random.random() < 0.6 else None
         if not self.is_full():
             refused = parent is not None and not parent.alive
@@ -123,19 +125,32 @@ class Trace:
     def child(self) -> Iterator[dict[str, Any]]:
         above, restart = self.pick("supervisor"), self.random.choice(RESTARTS)
         if above and not self.is_full():
-            actor = Actor(0, "push", supervisor=above, restart=restart)
-            yield step("child", above.pid, restart, gives=self.add(actor) if above.alive else "NoProcess")
+            actor = Actor(0, self.random.choice(["push", "pull"]), supervisor=above, restart=restart)
+            gives = self.add(actor) if above.alive else "NoProcess"
+            yield step("child", above.pid, restart, actor.kind, gives=gives)
+
+    def policy(self) -> Iterator[dict[str, Any]]:
+        actor, policy = self.pick("bounded"), self.random.choice(POLICIES)
+        target = self.pick("push", "observed", "bounded", "pull") if policy == "redirect" else None
+        if actor and (target or policy != "redirect"):
+            lives = actor.alive and (not target or target.alive)
+            gives = "NoProcess" if not lives else "InvalidArgument" if target is actor else "ok"
+            if gives == "ok":
+                actor.policy, actor.target = policy, target
+            yield step("policy", actor.pid, policy, target and target.pid, gives=gives)
 
     # Messages
 
     def send(self) -> Iterator[dict[str, Any]]:
         actor = self.pick(*RECEIVERS)
         text = self.random.choice(["m", "m", "crash"])
+        if actor and actor.kind == "pull":
+            text = self.random.choice([text, text, "return"])
         for _ in range(self.random.randint(1, 3) if actor else 0):
             yield step("send", actor.pid, text, gives=self.model.send(actor, text.encode()))
 
     def ask(self) -> Iterator[dict[str, Any]]:
-        actor = self.pick("push", "virtual", "retiring")
+        actor = self.pick("push", "virtual", "retiring", "pull")
         if actor:
             gives = actor.code if self.model.send(actor, b"question") else "NoProcess"
             yield step("ask", actor.pid, gives=gives)
@@ -193,7 +208,7 @@ class Trace:
             yield step("unlink", one.pid, other.pid, gives=linked)
 
     def monitor(self) -> Iterator[dict[str, Any]]:
-        target, watcher = self.pick(), self.pick("observed")
+        target, watcher = self.pick(), self.pick("observed", "pull")
         if target and watcher:
             gives: int | str = "NoProcess"
             if target.alive and watcher.alive:
@@ -228,7 +243,7 @@ class Trace:
     # Code and ends
 
     def swap(self) -> Iterator[dict[str, Any]]:
-        actor = self.pick("push", "virtual", "retiring")
+        actor = self.pick("push", "virtual", "retiring", "pull")
         if actor:
             self.codes += 1
             code = f"code {self.codes}"
@@ -250,7 +265,7 @@ class Trace:
 
     def factory(self) -> Iterator[dict[str, Any]]:
         actor, strategy = (
-            self.pick("push", "observed", "virtual"),
+            self.pick("push", "observed", "virtual", "pull"),
             self.random.choice(["RestartOne", "RestartAll"]),
         )
         if actor and not (actor.parent or actor.supervisor or actor.factory):
@@ -258,7 +273,7 @@ class Trace:
             yield step("factory", actor.pid, strategy, gives="ok" if actor.alive else "NoProcess")
 
     def unsupervise(self) -> Iterator[dict[str, Any]]:
-        actor = self.pick("push", "observed", "virtual")
+        actor = self.pick("push", "observed", "virtual", "pull")
         if actor and not actor.supervisor:
             supervised, actor.factory = actor.alive and bool(actor.factory), ""
             yield step("unsupervise", actor.pid, gives=supervised)
@@ -280,6 +295,7 @@ class Trace:
         if not actor.alive:
             return None
         above = actor.parent or actor.supervisor
+        heard = {"heard": sorted(map(list, actor.kept), key=json.dumps)} if actor.kind == "pull" else {}
         return {
             "version": actor.version,
             "restarts": actor.restarts,
@@ -289,6 +305,7 @@ class Trace:
             "below": [child.pid for child in actor.children + actor.placed],
             "links": sorted(o.pid for pair in self.model.links if actor in pair for o in pair - {actor}),
             "watchers": sorted(watcher.pid for target, watcher in self.model.monitors if target is actor),
+            **heard,
         }
 
 

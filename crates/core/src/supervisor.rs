@@ -6,9 +6,11 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::behaviour::{Behaviour, Flow};
+use crate::cell::flag;
 use crate::child::{Child, Hold, Source, StartDone, Status};
 use crate::context::Context;
 use crate::details::Signal;
@@ -440,11 +442,11 @@ impl Supervisor {
             }
             (child.pid, child.source.clone())
         };
-        shared.counters.restarted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         match source {
             Source::InPlace => order_restart(shared, pid),
             Source::Factory(factory) => {
                 let Some(supervisor) = self.pid() else { return };
+                shared.counters.restarted.fetch_add(1, Ordering::Relaxed);
                 let done = StartDone::new(self.shared.clone(), supervisor, id);
                 quietly("a factory", || factory.start(done));
             }
@@ -483,6 +485,10 @@ fn awaits_restart(shared: &Shared, pid: Pid) -> bool {
 
 fn order_restart(shared: &Shared, pid: Pid) {
     let Some(cell) = shared.table.get(pid) else { return };
+    // Who was told to stop ends, and an observed actor has nothing that could begin anew.
+    if cell.word.is_open() && !cell.has(flag::OBSERVED) {
+        shared.counters.restarted.fetch_add(1, Ordering::Relaxed);
+    }
     shared.signal_with(cell, pid, false, |details| {
         details.awaits_restart = false;
         details.signals.push_back(Signal::Restart);

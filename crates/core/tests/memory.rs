@@ -13,11 +13,13 @@ use std::time::Duration;
 use common::{DEADLINE, counter, eventually, fragile, plain, runtime, scaled, spawn};
 use iris_core::{Backoff, Bounds, ChildSpec, Overflow, Restart, Runtime, SpawnOptions, SupervisorOptions};
 
-// In `make deep` each round is 10^6 messages of each kind, 10^5 actors, swaps, crashes and timers, and 10^3 runtimes: what of
-// a swap stayed would be seen from three bytes on.
+// In `make deep` each round is 10^7 messages, 10^6 more of those that wait or spill, 10^6 actors, 10^5 swaps, crashes and timers,
+// and 10^3 runtimes: what of a swap stayed would be seen from three bytes on.
 
 /// Rounds before the first look, in which allocators and tables find their size.
 const WARM_UP: usize = 3;
+/// Messages that are on their way at a time.
+const BATCH: usize = 50_000;
 /// Rounds that are looked at.
 const ROUNDS: usize = 6;
 /// Strangers in a round: 10,000 in all.
@@ -64,20 +66,21 @@ fn stays(what: &str, mut round: impl FnMut()) {
     assert!(slope < SLOPE_MAX, "{what}: the memory rises by {slope} bytes a round: {seen:?}");
 }
 
-fn messages(runtime: &Runtime, options: SpawnOptions) {
+fn messages(runtime: &Runtime, options: SpawnOptions, batches: usize) {
     let (behaviour, handled) = counter();
     let pid = runtime.spawn(behaviour, options).unwrap();
-    let count = scaled(50_000, 1_000_000);
-    for number in 0..count {
-        // Some lie in the message itself, some beside it.
-        runtime.send(pid, vec![7; if number % 10 == 0 { 100 } else { 8 }].into()).unwrap();
+    for sent in 1..=batches {
+        for number in 0..BATCH {
+            // Some lie in the message itself, some beside it.
+            runtime.send(pid, vec![7; if number % 10 == 0 { 100 } else { 8 }].into()).unwrap();
+        }
+        handled.wait_for(sent * BATCH);
     }
-    handled.wait_for(count);
     assert!(runtime.stop(pid) && runtime.join(pid, Some(DEADLINE)));
 }
 
 fn actors(runtime: &Runtime) {
-    let (batch, batches) = (1_000, scaled(5, 100));
+    let (batch, batches) = (1_000, scaled(5, 1_000));
     for _ in 0..batches {
         let pids: Vec<_> = (0..batch).map(|_| spawn(runtime)).collect();
         for pid in &pids {
@@ -173,9 +176,9 @@ fn strangers(runtime: &Runtime, address: SocketAddr, first: usize) {
 fn memory_returns() {
     let runtime = runtime();
     let bounded = |overflow| SpawnOptions { bounds: Some(Bounds::messages(100)), overflow, ..plain() };
-    stays("messages", || messages(&runtime, plain()));
-    stays("messages that wait for room", || messages(&runtime, bounded(Overflow::Block)));
-    stays("messages that spill", || messages(&runtime, bounded(Overflow::Spill(None))));
+    stays("messages", || messages(&runtime, plain(), scaled(1, 200)));
+    stays("messages that wait for room", || messages(&runtime, bounded(Overflow::Block), scaled(1, 20)));
+    stays("messages that spill", || messages(&runtime, bounded(Overflow::Spill(None)), scaled(1, 20)));
     stays("actors", || actors(&runtime));
     stays("swaps", || swaps(&runtime));
     stays("crashes", || crashes(&runtime));

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::trivially_copy_pass_by_ref, reason = "a test fails by panicking")]
 
 mod common;
+#[path = "common/traced.rs"]
+mod traced;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,62 +13,16 @@ use std::time::{Duration, Instant};
 
 use common::{DEADLINE, runtime, wait_until};
 use iris_core::{
-    Backoff, Behaviour, Bounds, ChildSpec, Context, ExitReason, Failure, Flow, Incoming, Message, Overflow,
-    Payload, Pid, Refusal, Restart, Runtime, SpawnOptions, Strategy, SupervisorOptions, Suspension,
+    Backoff, Bounds, ChildSpec, ExitReason, Incoming, Overflow, Payload, Pid, Refusal, Restart, Runtime,
+    SpawnOptions, Strategy, SupervisorOptions, SystemMessage,
 };
 use serde_json::{Map, Value, json};
+use traced::{Hold, Pull, answers, differences, merge, sorted};
 
 /// How long a virtual actor that retires stays without a message.
 const IDLE: Duration = Duration::from_millis(1);
 const NAMES: [&str; 3] = ["one", "two", "/three"];
 const DROPS: [&str; 4] = ["NoProcess", "MailboxFull", "DroppedOldest", "ActorExited"];
-
-/// A behaviour that answers with its code's name and crashes when told to.
-fn answers(code: &str) -> impl Behaviour + use<> {
-    let code = code.to_owned();
-    move |_: &Context<'_>, mut message: Message| {
-        if message.payload().as_slice() == b"crash" {
-            return Flow::Stop(ExitReason::crash(Failure::new("Test", "told to crash")));
-        }
-        if let Some(reply) = message.take_reply() {
-            reply.send(Payload::copy_from(code.as_bytes()));
-        }
-        Flow::Continue
-    }
-}
-
-/// What keeps a bounded actor's first message in its hand until it is released.
-#[derive(Clone, Default)]
-struct Hold(Arc<Mutex<Held>>);
-
-#[derive(Default)]
-struct Held {
-    released: bool,
-    suspension: Option<Suspension>,
-}
-
-impl Behaviour for Hold {
-    fn handle(&self, context: &Context<'_>, _: Message) -> Flow {
-        let mut held = self.0.lock().unwrap();
-        if held.released {
-            return Flow::Continue;
-        }
-        held.suspension = Some(context.suspend(Box::new(|| ())));
-        Flow::Suspend
-    }
-}
-
-impl Hold {
-    fn release(&self) {
-        let mut held = self.0.lock().unwrap();
-        held.released = true;
-        let suspension = held.suspension.take();
-        drop(held);
-        if let Some(suspension) = suspension {
-            suspension.resume(Flow::Continue);
-        }
-    }
-}
 
 /// The arguments of a call.
 struct Arguments<'a>(&'a [Value]);
@@ -87,6 +43,7 @@ struct Player {
     /// In the order they were spawned.
     pids: Vec<Pid>,
     holds: Vec<(Pid, Hold)>,
+    pulls: Vec<Pull>,
     monitors: Vec<u64>,
     timers: Vec<u64>,
     /// What factories made, by the number of whom it replaces.
@@ -99,6 +56,7 @@ impl Player {
             runtime: runtime(),
             pids: Vec::new(),
             holds: Vec::new(),
+            pulls: Vec::new(),
             monitors: Vec::new(),
             timers: Vec::new(),
             made: Arc::default(),
@@ -122,9 +80,10 @@ impl Player {
             "unlink" => json!(self.runtime.unlink(self.pid(arguments, 0), self.pid(arguments, 1))),
             "send" => json!(self.send(self.pid(arguments, 0), arguments.text(1).as_bytes().into())),
             "ask" => self.ask(self.pid(arguments, 0)),
-            "swap" => {
-                let code = Arc::new(answers(arguments.text(1)));
-                given(self.runtime.hot_swap(self.pid(arguments, 0), code))
+            "swap" => given(self.swap(self.pid(arguments, 0), arguments.text(1))),
+            "policy" => {
+                let policy = self.overflow(arguments, 1);
+                outcome(self.runtime.set_overflow(self.pid(arguments, 0), policy))
             }
             "roll_back" => given(self.runtime.rollback_behavior(self.pid(arguments, 0), arguments.number(1))),
             "release" => {
@@ -156,7 +115,7 @@ impl Player {
                 let spec =
                     ChildSpec { supervisor: self.pid(arguments, 0), restart: restart(arguments.text(1)) };
                 let options = SpawnOptions { supervisor: Some(spec), ..SpawnOptions::default() };
-                self.runtime.spawn(answers("first"), options)
+                self.spawn_with(arguments.text(2), options)
             }
         };
         given(spawned.map(|pid| {
@@ -165,31 +124,42 @@ impl Player {
         }))
     }
 
-    fn spawn_kind(&self, kind: &str, parent: Option<Pid>) -> iris_core::Result<Pid> {
+    fn spawn_kind(&mut self, kind: &str, parent: Option<Pid>) -> iris_core::Result<Pid> {
         let idle_timeout = (kind == "retiring").then_some(IDLE);
-        let options = SpawnOptions { parent, idle_timeout, ..SpawnOptions::default() };
+        self.spawn_with(kind, SpawnOptions { parent, idle_timeout, ..SpawnOptions::default() })
+    }
+
+    fn spawn_with(&mut self, kind: &str, options: SpawnOptions) -> iris_core::Result<Pid> {
         match kind {
             "push" | "virtual" | "retiring" => self.runtime.spawn(answers("first"), options),
             "observed" => self.runtime.spawn_observed(options),
+            "pull" => {
+                self.pulls.push(Pull::spawn(&self.runtime, options)?);
+                Ok(self.pulls[self.pulls.len() - 1].pid)
+            }
             _ => panic!("there is no kind {kind}"),
         }
     }
 
     fn spawn_bounded(&mut self, arguments: &Arguments<'_>) -> iris_core::Result<Pid> {
-        let bounds = Some(Bounds::messages(arguments.number(0)));
-        let overflow = match arguments.text(1) {
-            "dropnew" => Overflow::DropNewest,
-            "dropold" => Overflow::DropOldest,
-            "block" => Overflow::Block,
-            "redirect" => Overflow::Redirect(self.pid(arguments, 2)),
-            "spill" => Overflow::Spill(None),
-            policy => panic!("there is no policy {policy}"),
-        };
+        let (bounds, overflow) = (Some(Bounds::messages(arguments.number(0))), self.overflow(arguments, 1));
         let hold = Hold::default();
         let pid =
             self.runtime.spawn(hold.clone(), SpawnOptions { bounds, overflow, ..SpawnOptions::default() })?;
         self.holds.push((pid, hold));
         Ok(pid)
+    }
+
+    /// The policy of this argument, whose target is the next one.
+    fn overflow(&self, arguments: &Arguments<'_>, place: usize) -> Overflow {
+        match arguments.text(place) {
+            "dropnew" => Overflow::DropNewest,
+            "dropold" => Overflow::DropOldest,
+            "block" => Overflow::Block,
+            "redirect" => Overflow::Redirect(self.pid(arguments, place + 1)),
+            "spill" => Overflow::Spill(None),
+            policy => panic!("there is no policy {policy}"),
+        }
     }
 
     fn spawn_supervisor(&self, arguments: &Arguments<'_>) -> iris_core::Result<Pid> {
@@ -226,6 +196,17 @@ impl Player {
         let pid = made().unwrap();
         wait_until("what it made is supervised", || self.runtime.unsupervise(pid));
         self.pids.push(pid);
+    }
+
+    fn pull(&self, pid: Pid) -> Option<&Pull> {
+        self.pulls.iter().find(|pull| pull.pid == pid)
+    }
+
+    fn swap(&self, pid: Pid, code: &str) -> iris_core::Result<u32> {
+        if self.pull(pid).is_some() {
+            return Pull::swap(&self.runtime, pid, code);
+        }
+        self.runtime.hot_swap(pid, Arc::new(answers(code)))
     }
 
     fn release(&self, pid: Pid) {
@@ -276,11 +257,13 @@ impl Player {
     fn kept(&self, incoming: &Incoming) -> Value {
         match incoming {
             Incoming::User(message) => json!(String::from_utf8_lossy(message.payload().as_slice())),
-            Incoming::System(notice) => {
-                let reason = notice.reason.as_ref().map_or("", ExitReason::name);
-                json!([notice.kind.name(), notice.target_pid.and_then(|pid| self.number(pid)), reason])
-            }
+            Incoming::System(notice) => self.told(notice),
         }
+    }
+
+    fn told(&self, notice: &SystemMessage) -> Value {
+        let reason = notice.reason.as_ref().map_or("", ExitReason::name);
+        json!([notice.kind.name(), notice.target_pid.and_then(|pid| self.number(pid)), reason])
     }
 
     // Relations
@@ -335,7 +318,7 @@ impl Player {
         let (mut links, mut watchers) = (self.numbers(&info.links), self.numbers(&info.monitored_by));
         links.sort_unstable();
         watchers.sort_unstable();
-        json!({
+        let mut view = json!({
             "version": info.version,
             "restarts": info.restarts,
             "waiting": info.mailbox_size,
@@ -344,7 +327,11 @@ impl Player {
             "below": self.numbers(&info.children),
             "links": links,
             "watchers": watchers,
-        })
+        });
+        if let Some(pull) = self.pull(pid) {
+            view["heard"] = sorted(pull.heard().iter().map(|notice| self.told(notice)).collect());
+        }
+        view
     }
 
     fn counts(&self) -> Map<String, Value> {
@@ -384,6 +371,11 @@ impl Player {
         for (_, hold) in &self.holds {
             hold.release();
         }
+        // A shutdown gives those that it kills a moment only, and a thread of a busy machine may come later.
+        for pull in &self.pulls {
+            self.runtime.stop(pull.pid);
+        }
+        self.pulls.into_iter().for_each(Pull::join);
         assert_eq!(self.runtime.shutdown(DEADLINE).unfinished, []);
     }
 }
@@ -413,42 +405,6 @@ fn given<T: Into<Value>>(result: iris_core::Result<T>) -> Value {
 
 fn outcome(result: iris_core::Result<()>) -> Value {
     given(result.map(|()| "ok"))
-}
-
-fn sorted(mut items: Vec<Value>) -> Value {
-    items.sort_by_key(ToString::to_string);
-    Value::Array(items)
-}
-
-/// Puts what a step changes into what is expected.
-fn merge(expected: &mut Value, changes: &Value) {
-    match (expected, changes) {
-        (Value::Object(expected), Value::Object(changes)) => {
-            for (key, change) in changes {
-                merge(expected.entry(key).or_insert(Value::Null), change);
-            }
-        }
-        (expected, change) => *expected = change.clone(),
-    }
-}
-
-/// What is not as expected, each with its place.
-fn differences(place: &str, expected: &Value, seen: &Value) -> Vec<String> {
-    if expected == seen {
-        return Vec::new();
-    }
-    let (Value::Object(expected), Value::Object(seen)) = (expected, seen) else {
-        return vec![format!("{place}: expected {expected}, found {seen}")];
-    };
-    let mut keys: Vec<_> = expected.keys().chain(seen.keys()).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    let part = |key: &String| {
-        let nothing = json!("nothing");
-        let [expected, seen] = [expected, seen].map(|object| object.get(key).unwrap_or(&nothing));
-        differences(&format!("{place} {key}"), expected, seen)
-    };
-    keys.into_iter().flat_map(part).collect()
 }
 
 fn play(number: usize, steps: &Value) {
