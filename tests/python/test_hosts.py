@@ -73,6 +73,12 @@ os._exit(0)
 """
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each is played once, and in the deep tests again and again."""
+    metafunc.fixturenames.append("run")
+    metafunc.parametrize("run", range(times("IRIS_HOST_RUNS", 1)))
+
+
 def test_fork_is_refused_with_a_clear_error() -> None:
     done = run_script(FORKED)
     said = "True True []\n0 b'PARENT' [b'answer', b'answer']\n"

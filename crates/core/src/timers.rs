@@ -265,26 +265,54 @@ mod tests;
 
 #[cfg(all(test, loom))]
 mod model {
-    //! Two who take a timer back while it goes off: it fires once, or one of them has it.
+    //! Who takes a timer back while it goes off: it fires once, or one of them has it. One that repeats comes no more.
 
     use loom::sync::Arc;
     use loom::sync::atomic::AtomicUsize;
     use loom::thread;
 
     use super::*;
+    use crate::clock::ManualClock;
+
+    /// Timers that count what fires.
+    fn counting() -> (Arc<Timers<()>>, ManualClock, Arc<AtomicUsize>) {
+        let (clock, hand) = Clock::manual();
+        let fired = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&fired);
+        let fire = Box::new(move |batch: &mut Vec<Fired<()>>| {
+            count.fetch_add(batch.len(), Ordering::Relaxed);
+        });
+        (Arc::new(Timers::new(clock, |()| (), fire)), hand, fired)
+    }
+
+    fn check(body: impl Fn() + Sync + Send + 'static) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(body);
+    }
+
+    #[test]
+    fn a_timer_that_repeats_comes_no_more_when_it_was_taken_back() {
+        check(|| {
+            let (timers, hand, fired) = counting();
+            let delay = Delay { delay_ms: 1, interval_ms: NonZeroU64::new(1), owner: None };
+            let timer = timers.insert(delay, ()).expect("room");
+            let that = Arc::clone(&timers);
+            let cancelled = thread::spawn(move || that.cancel(timer).is_some());
+            hand.advance(Duration::from_millis(1));
+            assert!(cancelled.join().expect("it ends"), "it is pending until then");
+            assert_eq!(timers.pending(), 0);
+            let before = fired.load(Ordering::Relaxed);
+            assert!(before <= 1);
+            hand.advance(Duration::from_millis(2));
+            assert_eq!(fired.load(Ordering::Relaxed), before);
+        });
+    }
 
     #[test]
     fn a_timer_fires_once_or_is_cancelled_once() {
-        let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(3);
-        model.check(|| {
-            let (clock, hand) = Clock::manual();
-            let fired = Arc::new(AtomicUsize::new(0));
-            let count = Arc::clone(&fired);
-            let fire = Box::new(move |batch: &mut Vec<Fired<()>>| {
-                count.fetch_add(batch.len(), Ordering::Relaxed);
-            });
-            let timers = Arc::new(Timers::new(clock, |()| (), fire));
+        check(|| {
+            let (timers, hand, fired) = counting();
             let owner = Pid::new(1, 1);
             let delay = Delay { delay_ms: 1, interval_ms: None, owner: Some(owner) };
             let timer = timers.insert(delay, ()).expect("room");
