@@ -77,19 +77,27 @@ function orderedFlow({ rt, promise }) {
   }
 }
 
-/** Supervised actors of which one message in a hundred is poison: they come back in place and lose no other message. */
+/** Actors of which one message in a hundred is poison: they come back in place, of any kind, and lose no other message. */
 function crashes({ rt, promise }) {
   const supervisor = rt.spawnSupervisor({ intensity: 1_000_000, period: 1, backoff: [0.001, 0.005] })
   let [handled, crashed, sent] = [0, 0, 0]
-  const handler = (message) => {
+  const take = (message) => {
     if (message.length === 6) {
       crashed += 1
       throw new Error('poison')
     }
     handled += 1
   }
-  const names = Array.from({ length: 10 }, (_, place) => `crashing-${place}`)
-  const pids = names.map((name) => rt.startChild(supervisor, () => handler, { name }))
+  const later = async (message) => take(await message)
+  const pull = async (mailbox) => {
+    for await (const message of mailbox) take(message)
+  }
+  const kinds = [[take, 'push'], [later, 'push'], [pull, 'pull']]
+  const names = Array.from({ length: 12 }, (_, place) => `crashing-${place}`)
+  const pids = names.map((name, place) => {
+    const [code, kind] = kinds[place % kinds.length]
+    return rt.startChild(supervisor, () => code, { name, kind })
+  })
   promise('each message to a crashing actor is handled or crashes it', () => handled + crashed === sent)
   promise('crashes happened, and were healed', () => crashed > 0 && rt.stats().restarted >= crashed)
   promise('crashing actors are alive and have their names', () => String(names.map((name) => rt.whereis(name))) === String(pids))

@@ -22,6 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import iris
+from crashes import crashes
 
 #: Between two rounds of a part, on average: the threads share one interpreter with the canary.
 PAUSE = 0.025
@@ -102,35 +103,6 @@ def ordered_flow(soak: Soak) -> Callable[[], None]:
             if soak.chance.random() < 0.1:
                 with suppress(iris.IrisError):
                     rt.rollback_behavior(pid)
-
-    return part
-
-
-def crashes(soak: Soak) -> Callable[[], None]:
-    """Supervised actors of which one message in a hundred is poison: they come back in place and lose no other message."""
-    rt, outcomes, sent = soak.rt, {"handled": 0, "crashed": 0}, {"sent": 0}
-
-    def handler(message: bytes) -> None:
-        if message == b"poison":
-            outcomes["crashed"] += 1
-            raise ValueError("poison")
-        outcomes["handled"] += 1
-
-    pids = [rt.start_child(soak.supervisor, lambda: handler, name=f"crashing-{n}") for n in range(10)]
-    soak.promise(
-        "each message to a crashing actor is handled or crashes it, and there are both",
-        lambda: sum(outcomes.values()) == sent["sent"] and min(outcomes.values()) > 0,
-    )
-    soak.promise(
-        "crashing actors are alive and have their names",
-        lambda: [rt.whereis(f"crashing-{n}") for n in range(10)] == pids,
-    )
-
-    def part() -> None:
-        for pid in pids:
-            for _ in range(10):
-                assert rt.send(pid, b"poison" if soak.chance.random() < 0.01 else b"bread")
-                sent["sent"] += 1
 
     return part
 
