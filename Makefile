@@ -142,11 +142,11 @@ shuttle: ## run whole runtimes through 10,000 random schedules for each model; 2
 
 # These walk through core but for the mesh, whose time-outs valgrind is too slow for. The other suites are the same calls in greater
 # numbers, which would take hours.
-MEMCHECKED := actors drops edges flow lifecycle mailboxes regressions relations restarts states supervision
+MEMCHECKED := actors drops edges flow lifecycle mailboxes misuse regressions relations restarts states supervision
 MEMCHECK := valgrind --quiet --fair-sched=yes --error-exitcode=9 \
 	--leak-check=full --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect
 # A shutdown's grace is shorter than what valgrind takes for a turn; the others take more than their time-outs, or hours.
-MEMCHECK_SKIPS := --skip a_closing_thread_restarts_nobody --skip a_great_many_names --skip a_long_line_of_descendants \
+MEMCHECK_SKIPS := --skip a_closing_thread_restarts_nobody --skip a_great_many --skip a_long_line_of_descendants \
 	--skip any_calls_do --skip mesh::
 
 memcheck: setup build ## run suites of core, and the Python extension, under valgrind: no bad access, no leak; 3 minutes

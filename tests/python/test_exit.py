@@ -220,7 +220,8 @@ LEFT_BEHIND = {
     "a_handler": "rt.send(rt.spawn(Handler()), b'x')",
     "a_message": "rt.send(rt.spawn(lambda message: None), Letter(b'x'))",
     "a_message_that_nobody_handles": (
-        "pid = rt.spawn(lambda message: go.wait(0.1)); rt.send(pid, b'x'); rt.send(pid, Letter(b'x')); rt.stop(pid)"
+        "stopped = threading.Event(); pid = rt.spawn(lambda message: stopped.wait(60)); "
+        "rt.send(pid, b'x'); rt.send(pid, Letter(b'x')); rt.stop(pid); stopped.set()"
     ),
     "a_pull_function": "rt.spawn_with_mailbox(Handler())",
 }
