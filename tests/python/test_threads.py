@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import iris
 import pytest
@@ -173,3 +177,38 @@ def test_closed_runtime_starts_nothing(rt: iris.Runtime) -> None:
     with pytest.raises(iris.RuntimeClosedError):
         rt.spawn(later)
     eventually(lambda: threads_of_this_process() <= before, "the threads that close it to end")
+
+
+COMPUTES = """
+import iris, os, sys, time
+sys.setswitchinterval(0.2)
+rt = iris.Runtime()
+def work(message): sum(range(1000)); rt.send(rt.current_pid(), message)
+for _ in range(20): rt.send(rt.spawn(work), b"x")
+for _ in range(4): rt.send(rt.spawn(work, release_gil=True), b"x")
+end = time.monotonic() + 6
+while time.monotonic() < end: pass
+os._exit(0)
+"""
+
+
+def names_of_threads(process: int) -> list[str]:
+    names = []
+    for task in Path(f"/proc/{process}/task").iterdir():
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            names.append((task / "comm").read_text().strip())
+    return names
+
+
+def test_handlers_that_wait_for_the_interpreter_are_not_taken_to_block() -> None:
+    most = 0
+    with subprocess.Popen([sys.executable, "-c", COMPUTES]) as process:
+
+        def is_over() -> bool:
+            nonlocal most
+            most = max(most, names_of_threads(process.pid).count("iris-python"))
+            return process.poll() is not None
+
+        eventually(is_over, "the end of a process that computes", timeout=60)
+    assert process.returncode == 0
+    assert 1 <= most <= 7

@@ -8,7 +8,7 @@
 //! anything else is noticed by the monitor.
 
 use std::cell::{Cell, RefCell};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -52,6 +52,8 @@ pub(crate) struct PyLane {
     spares: AtomicU32,
     /// Executors on their way into the interpreter: while one waits there, another would only wait as well.
     asking: AtomicU32,
+    /// How long spares waited for the interpreter lately, in microseconds; 0 where there are none.
+    spares_waited: AtomicU64,
     /// Executors whose handler waits in a call of the binding.
     covered: AtomicU32,
     /// Somebody drains for us: the next look at an empty lane need not be repeated.
@@ -84,6 +86,7 @@ impl PyLane {
             threads: AtomicU32::new(0),
             spares: AtomicU32::new(0),
             asking: AtomicU32::new(0),
+            spares_waited: AtomicU64::new(0),
             covered: AtomicU32::new(0),
             helped: AtomicBool::new(false),
             monitor: OnceLock::new(),
@@ -115,12 +118,18 @@ impl PyLane {
         self.spares.fetch_add(is_spare, Ordering::Relaxed);
         let started =
             std::thread::Builder::new().name(self.name.clone()).stack_size(STACK).spawn(move || {
+                let asked = Instant::now();
                 interpreter::attach(None, |py| {
+                    if idle.is_some() {
+                        this.spare_waited(asked.elapsed());
+                    }
                     this.asking.fetch_sub(1, Ordering::Relaxed);
                     this.execute(py, idle);
                 });
                 this.threads.fetch_sub(1, Ordering::SeqCst);
-                this.spares.fetch_sub(is_spare, Ordering::Relaxed);
+                if this.spares.fetch_sub(is_spare, Ordering::Relaxed) == is_spare {
+                    this.spares_waited.store(0, Ordering::Relaxed);
+                }
             });
         if let Err(error) = started {
             self.threads.fetch_sub(1, Ordering::SeqCst);
@@ -302,7 +311,7 @@ impl PyLane {
 
     fn watch(self: &Arc<Self>, parker: &Parker) {
         let mut before = self.hosted().turns();
-        let mut looks_asleep = 0;
+        let (mut still, mut looks_asleep) = (Duration::ZERO, 0);
         while !self.is_closing() {
             if looks_asleep < MONITOR_LOOKS {
                 parker.park(Some(Instant::now() + BLOCKED_AFTER));
@@ -317,12 +326,29 @@ impl PyLane {
             }
             looks_asleep = if self.hosted().is_asleep() { looks_asleep + 1 } else { 0 };
             let now = self.hosted().turns();
-            if now == before && self.hosted().has_work() && self.asking.load(Ordering::Relaxed) == 0 {
+            let is_still =
+                now == before && self.hosted().has_work() && self.asking.load(Ordering::Relaxed) == 0;
+            still = if is_still { still + BLOCKED_AFTER } else { Duration::ZERO };
+            if is_still && still >= self.patience() {
                 // Nothing moved for a while though actors are ready: somebody else drains.
                 self.relieve();
+                still = Duration::ZERO;
             }
             before = now;
         }
+    }
+
+    /// How long a lane may stand still before its handlers are taken to block. Where spares waited for the interpreter
+    /// among threads that compute, so do handlers, and one more spare would make all of them wait longer.
+    fn patience(&self) -> Duration {
+        BLOCKED_AFTER.max(2 * Duration::from_micros(self.spares_waited.load(Ordering::Relaxed)))
+    }
+
+    /// A spare is inside the interpreter. One that was lucky counts half, so that it does not bring all the others.
+    fn spare_waited(&self, waited: Duration) {
+        let waited = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
+        let before = self.spares_waited.load(Ordering::Relaxed);
+        self.spares_waited.store(waited.max(before / 2), Ordering::Relaxed);
     }
 
     fn relieve(self: &Arc<Self>) {
