@@ -218,6 +218,8 @@ pid = rt.spawn_observed_handler()
 rt.send_many(pid, [Letter(b'x') for _ in range(100)])
 """,
 }
+# How many threads never rest, where a state has more than one.
+THREADS = {"handlers_that_run": 5}
 
 
 @dataclass(frozen=True)
@@ -269,7 +271,7 @@ def end(state: str, ending: str, seconds_max: float, **environment: str) -> str:
     way = ENDINGS[ending]
     quiet = QUIET if ending in CLOSES else ""
     source = f"{HEAD}{STATES[state]}\n{TELL}{quiet}{way.source}\n"
-    done = run_script(source, timeout=60, **environment)
+    done = run_script(source, timeout=seconds_max + 60, **environment)
     ended = time.monotonic()
     if done.returncode != way.code or not re.fullmatch(way.stderr, done.stderr):
         return f"{state}, {ending}: code {done.returncode}, stderr {done.stderr!r}"

@@ -13,27 +13,31 @@ from itertools import cycle, islice
 import iris
 import pytest
 from conftest import SWITCH_INTERVAL, run_script, times
-from exits import ENDINGS, STATES, TRACEBACK, end
+from exits import ENDINGS, STATES, THREADS, TRACEBACK, end
 
 # How many ends of each state a run of the tests sees; the deep tests see more of them.
 RUNS = times("IRIS_EXIT_RUNS", 3)
-# How long an end may take, from the moment the state is told. Beside threads that never rest, each time an end wants the
-# interpreter it waits for one switch interval: a dozen times, or two.
-SECONDS_MAX = 2.0 + 25 * float(SWITCH_INTERVAL or 0)
+# How long an end may take, from the moment the state is told.
+SECONDS_MAX = 2.0
 
 
-def seconds_max() -> float:
-    """As `SECONDS_MAX`; a machine so busy that a bare interpreter takes long gets as much more for an end."""
+def seconds_max(threads: int = 1) -> float:
+    """As `SECONDS_MAX`; a machine so busy that a bare interpreter takes long gets as much more for an end.
+
+    Beside threads that never rest, each time an end wants the interpreter, a dozen times or two, it waits for one switch
+    interval of each.
+    """
     began = time.monotonic()
     assert run_script("").returncode == 0
-    return SECONDS_MAX + 10 * (time.monotonic() - began)
+    return SECONDS_MAX + 25 * threads * float(SWITCH_INTERVAL or 0) + 10 * (time.monotonic() - began)
 
 
 @pytest.mark.parametrize("number", range(len(STATES)), ids=list(STATES))
 def test_exit_is_clean_and_quick(number: int) -> None:
     state = list(STATES)[number]
     # Each state begins elsewhere in the list of ways, so that a short run sees all of both.
-    ways, limit = islice(cycle(ENDINGS), number * 3, number * 3 + RUNS), seconds_max()
+    ways = islice(cycle(ENDINGS), number * 3, number * 3 + RUNS)
+    limit = seconds_max(THREADS.get(state, 1))
     with ThreadPoolExecutor(os.cpu_count()) as processes:
         wrong = list(processes.map(lambda way: end(state, way, limit), ways))
     assert len(wrong) == RUNS
