@@ -93,8 +93,8 @@ bench-report: ## write benches/REPORT.md, its charts and README's table from wha
 
 dist: $(STAMPS)/dist ## build wheels, sdist and npm tarballs, install each into an empty place and try it
 
-# Each part is a target of its own, so that one that was ended goes on with the next. Times are of two cores with nothing beside.
-deep: loom shuttle deep-core memcheck fuzz netem rounds versions soak deep-node deep-python ## the long tests, one after the other; 3 hours
+# Each part is a target of its own, so that one that was ended goes on with the next. Times are of two cores, mostly beside other work.
+deep: loom shuttle deep-core memcheck fuzz netem rounds versions soak deep-node deep-python ## the long tests, one after the other; 3.5 hours
 
 # Other traces each time; a failure names the one it was found in.
 TRACES := $(CURDIR)/target/traces.jsonl
@@ -123,11 +123,12 @@ deep-node: setup build traces ## run Node's models, memory, fuzz and 200 ends of
 	IRIS_FUZZ_RUNS=20000 node_modules/.bin/jest fuzz -t 'one after the other' # 3 minutes
 	IRIS_EXIT_RUNS=200 IRIS_WORKER_RUNS=1000 node_modules/.bin/jest exits hosts # 10 minutes
 
-deep-python: setup build traces ## run Python's models, memory, fuzz and 200 ends of the process in each state, 50 of each host; 50 minutes
+deep-python: setup build traces ## run Python's models, memory, fuzz and 200 ends of the process in each state and host; 75 minutes
 	IRIS_MODEL_STEPS=100000 IRIS_TRACES=$(TRACES) $(BIN)/pytest --quiet tests/python/test_model.py tests/python/test_traces.py # 8 minutes
 	IRIS_MEMORY_SCALE=1 IRIS_MANY=1000000 $(BIN)/pytest --quiet tests/python/test_memory.py tests/python/test_scale.py # 4 minutes
 	IRIS_FUZZ_EXAMPLES=6000 $(BIN)/pytest --quiet tests/python/test_bad_input.py tests/python/test_bad_input_awaited.py # 2 minutes
-	IRIS_EXIT_RUNS=200 IRIS_HOST_RUNS=50 $(BIN)/pytest --quiet tests/python/test_exit.py tests/python/test_hosts.py # 35 minutes
+	IRIS_EXIT_RUNS=200 $(BIN)/pytest --quiet tests/python/test_exit.py # 28 minutes
+	IRIS_HOST_RUNS=200 $(BIN)/pytest --quiet tests/python/test_hosts.py # 31 minutes
 
 # Tests in release are built without what makes builds slow and a test no better; models with the assertions of debug builds.
 RELEASE := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=false
