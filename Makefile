@@ -150,8 +150,8 @@ MEMCHECK := valgrind --quiet --fair-sched=yes --error-exitcode=9 \
 	--leak-check=full --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect
 # Their grace or time-outs are shorter than what valgrind takes, or they take hours.
 MEMCHECK_SKIPS := --skip a_closing_thread_restarts_nobody --skip a_great_many --skip a_long_line_of_descendants \
-	--skip any_calls_do --skip mesh:: --skip a_silent_node_is_gone_within_three_heartbeats
-TEST_UNDER = RUST_BACKTRACE=0 PROPTEST_CASES=16 cargo test $(CARGO_FLAGS) -p iris-core --quiet \
+	--skip mesh:: --skip a_silent_node_is_gone_within_three_heartbeats
+TEST_UNDER = RUST_BACKTRACE=0 cargo test $(CARGO_FLAGS) -p iris-core --quiet \
 	--config "target.'cfg(unix)'.runner = '$(1)'"
 
 memcheck: setup build ## run suites of core, and the Python extension, under valgrind: no bad access, no leak; 6 minutes
