@@ -128,7 +128,7 @@ deep-python: setup build traces ## run Python's models, memory, fuzz and 200 end
 	IRIS_MEMORY_SCALE=1 IRIS_MANY=1000000 $(BIN)/pytest --quiet tests/python/test_memory.py tests/python/test_scale.py # 4 minutes
 	IRIS_FUZZ_EXAMPLES=6000 $(BIN)/pytest --quiet tests/python/test_bad_input.py tests/python/test_bad_input_awaited.py # 2 minutes
 	IRIS_EXIT_RUNS=200 $(BIN)/pytest --quiet tests/python/test_exit.py # 28 minutes
-	IRIS_HOST_RUNS=200 $(BIN)/pytest --quiet tests/python/test_hosts.py # 31 minutes
+	IRIS_HOST_RUNS=200 $(BIN)/pytest --quiet tests/python/test_hosts.py tests/python/test_forks.py # 40 minutes
 
 # Tests in release are built without what makes builds slow and a test no better; models with the assertions of debug builds.
 RELEASE := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=false

@@ -104,6 +104,13 @@ def times(name: str, few: int) -> int:
     return int(os.environ.get(name, few))
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Have the tests of the modules that say so played as often as the deep tests want."""
+    if getattr(metafunc.module, "REPEATED", False):
+        metafunc.fixturenames.append("run")
+        metafunc.parametrize("run", range(times("IRIS_HOST_RUNS", 1)))
+
+
 def run_script(source: str, timeout: float = 30.0, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a Python program in a process of its own."""
     if SWITCH_INTERVAL:

@@ -228,6 +228,9 @@ LEFT_BEHIND = {
         "rt.send(pid, b'x'); rt.send(pid, Letter(b'x')); rt.stop(pid); stopped.set()"
     ),
     "a_pull_function": "rt.spawn_with_mailbox(Handler())",
+    "a_variable_of_the_thread": (
+        "local = threading.local(); rt.spawn_with_mailbox(lambda mailbox: setattr(local, 'slow', Slow()))"
+    ),
 }
 
 

@@ -10,144 +10,15 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import run_script, times
+from conftest import run_script
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO
 
-# In the child every public method of all that the parent left it is called, with what fits: each must refuse.
-FORKED = """
-import asyncio, inspect, iris, os, signal, threading, warnings
-warnings.simplefilter("ignore")  # from 3.12 on a fork with threads is warned of
-rt = iris.Runtime()
-pid = rt.spawn(bytes.upper)
-rt.ask_blocking(pid, b"x")
-kept, there, answers, held = [], threading.Semaphore(0), [], asyncio.Event()
-def keep(mailbox, message): kept.append((mailbox, message)); there.release()
-def pull(mailbox): keep(mailbox, mailbox.recv()); threading.Event().wait(30)
-async def pull_later(mailbox): keep(mailbox, await mailbox.recv()); await held.wait()
-def ask(pid): answers.append(rt.ask_blocking(pid, b"question", timeout=30))
-asking = [threading.Thread(target=ask, args=(rt.spawn_with_mailbox(each),)) for each in (pull, pull_later)]
-for thread in asking: thread.start()
-assert there.acquire(timeout=30) and there.acquire(timeout=30)
-things = [rt, rt.ref(pid), *(mailbox for mailbox, _ in kept)]
-fitting = dict.fromkeys(("pid", "a", "parent", "supervisor", "watcher", "target"), pid) | {"b": pid + 1}
-fitting |= dict.fromkeys(("handler", "new_handler", "factory", "make_handler", "matcher"), print)
-fitting |= {"message": kept[0][1], "messages": [b"x"], "data": b"x", "name": "x", "path": "/x", "prefix": "/x"}
-fitting |= {"strategy": "RestartOne", "policy": "block", "addr": "127.0.0.1:0", "addresses": ["127.0.0.1:0"], "strict": True}
-fitting |= dict.fromkeys(
-    ("delay_ms", "interval_ms", "workers", "capacity", "budget", "buffer_id", "max", "id", "monitor", "max_threads",
-     "gil_pool_size"), 1)
+# Each is played once, and in the deep tests again and again.
+REPEATED = True
 
-async def call(thing, name):
-    method = getattr(thing, name)
-    takes = inspect.signature(method).parameters.values()
-    needs = [each.name for each in takes if each.default is each.empty and each.kind is not each.VAR_KEYWORD]
-    given = method(**{name: fitting[name] for name in needs})
-    return await given if inspect.isawaitable(given) else given
-
-def refusal(thing, name):
-    try:
-        return f"gave {asyncio.run(call(thing, name))!r}"
-    except iris.ForkedRuntimeError as error:
-        return "" if "spawn" in str(error) else str(error)
-    except Exception as error:
-        return repr(error)
-
-child = os.fork()
-if child == 0:
-    signal.alarm(60)
-    calls = [(thing, name) for thing in things for name in dir(thing) if name[0] != "_" and callable(getattr(thing, name))]
-    wrong = [(type(thing).__name__, name, told) for thing, name in calls if (told := refusal(thing, name))]
-    with iris.Runtime() as own:
-        works = own.ask_blocking(own.spawn(bytes.upper), b"child") == b"CHILD"
-    print(len(calls) > 80, works, wrong, flush=True)
-    del rt, things, kept
-    raise SystemExit(0)
-status = os.waitpid(child, 0)[1]
-for mailbox, message in kept: mailbox.reply(message, b"answer")
-for thread in asking: thread.join()
-print(os.waitstatus_to_exitcode(status), rt.ask_blocking(pid, b"parent"), answers, flush=True)
-os._exit(0)
-"""
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each is played once, and in the deep tests again and again."""
-    metafunc.fixturenames.append("run")
-    metafunc.parametrize("run", range(times("IRIS_HOST_RUNS", 1)))
-
-
-def test_fork_is_refused_with_a_clear_error() -> None:
-    done = run_script(FORKED)
-    said = "True True []\n0 b'PARENT' [b'answer', b'answer']\n"
-    assert (done.stdout, done.stderr, done.returncode) == (said, "", 0)
-
-
-# A fork may find any lock taken: the child must not need one that a thread of the parent's holds.
-FORKS_UNDER_LOAD = """
-import iris, os, signal, threading, warnings
-warnings.simplefilter("ignore")
-rt = iris.Runtime()
-def again(message): rt.send(rt.current_pid(), message)
-def crowd(mailbox):
-    while (message := mailbox.recv()) is not None: rt.send(mailbox.pid, message)
-for _ in range(20): rt.send(rt.spawn(again), b"x")
-for _ in range(4): rt.send(rt.spawn_with_mailbox(crowd), b"x")
-timed = rt.spawn(lambda message: None)
-for _ in range(50): rt.send_interval(timed, 1, b"x")
-codes = set()
-for _ in range({forks}):
-    child = os.fork()
-    if child == 0:
-        signal.alarm(20)
-        with iris.Runtime() as own:
-            answer = own.ask_blocking(own.spawn(bytes.upper), b"x")
-        raise SystemExit(0 if answer == b"X" else 1)
-    codes.add(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-print(codes)
-"""
-
-
-def test_fork_of_a_busy_process_gives_a_child_that_works() -> None:
-    done = run_script(FORKS_UNDER_LOAD.format(forks=times("IRIS_EXIT_RUNS", 20)), timeout=600)
-    assert (done.stdout, done.stderr, done.returncode) == ("{0}\n", "", 0)
-
-
-FORKED_IN_A_HANDLER = """
-import os, warnings
-import iris
-
-warnings.simplefilter("ignore")
-rt = iris.Runtime()
-said = lambda text: os.write(1, text.encode() + b"\\n")
-other = rt.spawn(lambda message: said(f"handled in the parent: {os.getpid() == parent}"))
-parent = os.getpid()
-
-def forks(message):
-    rt.send(other, b"once")
-    child = os.fork()
-    if child == 0:
-        own = iris.Runtime()
-        said(f"runs: {own.current_pid()} {own.ask_blocking(own.spawn(bytes.upper), b'child')}")
-        own.close()
-        os._exit(0)
-    os.waitpid(child, 0)
-
-rt.ask_blocking(rt.spawn(forks), b"")
-rt.ask_blocking(rt.spawn(bytes.upper), b"")
-rt.shutdown()
-"""
-
-
-def test_child_forked_in_a_handler_runs_no_actor_of_its_parent() -> None:
-    done = run_script(FORKED_IN_A_HANDLER)
-    said = "runs: None b'CHILD'\nhandled in the parent: True\n"
-    assert (done.stdout, done.stderr, done.returncode) == (said, "", 0)
-
-
-# From 3.12 on CPython refuses it before the module is asked.
 SUB_INTERPRETER = """
 try: import _interpreters as interpreters
 except ImportError: import _xxsubinterpreters as interpreters
@@ -465,14 +336,20 @@ def test_faulthandler_sees_all_threads_and_hurts_none() -> None:
     repeats every half millisecond.
     """
     script = """
-import faulthandler, io, iris, sys, tempfile, threading
+import faulthandler, iris, tempfile
 faulthandler.enable(all_threads=True)
 rt = iris.Runtime()
-def flood(message): rt.send(rt.current_pid(), message)
-rt.send(rt.spawn(flood), b"x")
-for _ in range(10): rt.spawn_with_mailbox(lambda mailbox: mailbox.recv())
 with tempfile.TemporaryFile() as file:
-    for _ in range(50): faulthandler.dump_traceback(file, all_threads=True)
+    def dump(times):
+        for _ in range(times): faulthandler.dump_traceback(file, all_threads=True)
+    for _ in range(2_000):
+        begins = rt.spawn_with_mailbox(lambda mailbox: None)
+        dump(20)
+        assert rt.join(begins, timeout=30)
+    def flood(message): rt.send(rt.current_pid(), message)
+    rt.send(rt.spawn(flood), b"x")
+    for _ in range(10): rt.spawn_with_mailbox(lambda mailbox: mailbox.recv())
+    dump(50)
     print(rt.ask_blocking(rt.spawn(bytes.upper), b"x", timeout=30))
 """
     done = run_script(script)

@@ -5,10 +5,8 @@ use std::sync::{Arc, OnceLock};
 use iris_core::sync::Mutex;
 use iris_core::{AskHandle, AskOptions, Error, ErrorKind, Payload, Pid};
 use pyo3::exceptions::PyRuntimeError;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::{PyBytes, PyTuple, PyWeakrefMethods, PyWeakrefReference};
 
 use crate::carried;
 use crate::errors::{raise, raise_kind};
@@ -16,6 +14,7 @@ use crate::eventloop::LoopLane;
 use crate::help::Helper;
 use crate::interpreter;
 use crate::numbers::seconds_or_none;
+use crate::once::{ASK, Once, intern};
 use crate::payload;
 use crate::pid::PidArgument;
 use crate::runtime::Runtime;
@@ -123,11 +122,11 @@ pub(crate) fn ask<'py>(
 
 /// A future of the loop.
 fn new_future<'py>(py: Python<'py>, lane: &LoopLane) -> PyResult<Bound<'py, PyAny>> {
-    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    static NAMES: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
-    let class = CLASS.import(py, "iris._ask", "AskFuture")?;
-    let names = NAMES.get_or_try_init(py, || PyTuple::new(py, ["loop"]).map(Bound::unbind))?;
-    interpreter::call_named(class, names.bind(py), lane.event_loop(py))
+    static CLASS: Once<Py<PyAny>> = Once::new();
+    static NAMES: Once<Py<PyTuple>> = Once::new();
+    let class = CLASS.get_or_make(py, || Ok(ASK.get(py)?.getattr("AskFuture")?.unbind()))?;
+    let names = NAMES.get_or_make(py, || PyTuple::new(py, ["loop"]).map(Bound::unbind))?;
+    interpreter::call_named(class.bind(py), names.bind(py), lane.event_loop(py))
 }
 
 /// Asks, and waits.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use iris_core::sync::Mutex;
 use iris_core::{Context, ExitReason, Flow, Pid, Reply, Suspension};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -15,6 +14,7 @@ use crate::eventloop::{Job, LoopLane, UnderWay};
 use crate::fork;
 use crate::guest;
 use crate::interpreter;
+use crate::once::intern;
 use crate::pull_async::task_reason;
 use crate::shared::Shared;
 

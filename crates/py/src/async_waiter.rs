@@ -7,13 +7,13 @@ use std::sync::{Arc, Weak};
 
 use iris_core::sync::Mutex;
 use iris_core::{ExitReason, PullMailbox, Waiter};
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::eventloop::{Job, LoopLane, UnderWay};
 use crate::guest;
 use crate::inbox::Inbox;
 use crate::interpreter;
+use crate::once::intern;
 use crate::shared::Shared;
 
 /// How an async pull actor is woken: through its loop, which resolves the future its task waits on.

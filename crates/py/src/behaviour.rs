@@ -14,6 +14,7 @@ use crate::crash;
 use crate::fork;
 use crate::held::Held;
 use crate::interpreter;
+use crate::once::intern;
 use crate::payload;
 use crate::shared::Shared;
 
@@ -197,9 +198,9 @@ pub(crate) fn is_async(callable: &Bound<'_, PyAny>) -> bool {
         }
         let py = callable.py();
         let inner = callable
-            .getattr(pyo3::intern!(py, "__func__"))
-            .or_else(|_| callable.getattr(pyo3::intern!(py, "func")))
-            .or_else(|_| callable.get_type().getattr(pyo3::intern!(py, "__call__")));
+            .getattr(intern!(py, "__func__"))
+            .or_else(|_| callable.getattr(intern!(py, "func")))
+            .or_else(|_| callable.get_type().getattr(intern!(py, "__call__")));
         match inner {
             Ok(inner) if !inner.is(&callable) => callable = inner,
             _ => return false,
@@ -211,8 +212,8 @@ pub(crate) fn is_async(callable: &Bound<'_, PyAny>) -> bool {
 fn flags_of(function: &Bound<'_, PyAny>) -> u32 {
     let py = function.py();
     function
-        .getattr(pyo3::intern!(py, "__code__"))
-        .and_then(|code| code.getattr(pyo3::intern!(py, "co_flags")))
+        .getattr(intern!(py, "__code__"))
+        .and_then(|code| code.getattr(intern!(py, "co_flags")))
         .and_then(|flags| flags.extract())
         .unwrap_or_default()
 }

@@ -19,6 +19,7 @@ use pyo3::types::PyBytes;
 
 use crate::errors::{invalid, raise_kind};
 use crate::numbers::whole;
+use crate::once::intern;
 use crate::payload::KeptBytes;
 
 static NEXT: AtomicUsize = AtomicUsize::new(1);
@@ -143,7 +144,7 @@ impl Taken {
     pub(crate) fn payload(&self, py: Python<'_>) -> Payload {
         let buffer = self.entry.buffer.get();
         // A released view refuses every access; one that others were made from stays, as the count below tells.
-        drop(self.entry.view.call_method0(py, pyo3::intern!(py, "release")));
+        drop(self.entry.view.call_method0(py, intern!(py, "release")));
         buffer.handed_over.store(true, Ordering::Relaxed);
         if buffer.views.load(Ordering::Relaxed) == 0 {
             return Payload::host(KeptBytes::new(buffer.bytes.clone_ref(py)));

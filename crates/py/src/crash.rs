@@ -1,9 +1,10 @@
 //! Crash: an exception that ends an actor, as the core's failure and as a record of the `iris` logger.
 
 use iris_core::{ExitReason, Failure, Pid};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
+
+use crate::once::{CRASH, intern};
 
 use crate::{errors, guest, interpreter};
 
@@ -47,7 +48,7 @@ fn read(py: Python<'_>, error: &PyErr) -> Failure {
 
 /// A text of the exception, as far as its own code lets it be made.
 fn text(py: Python<'_>, name: &Bound<'_, PyString>, error: &PyErr) -> PyResult<String> {
-    let text = py.import(intern!(py, "iris._crash"))?.getattr(name)?;
+    let text = CRASH.get(py)?.getattr(name)?;
     interpreter::call(&text, error.value(py))?.extract()
 }
 
@@ -82,14 +83,14 @@ fn log_give_up(py: Python<'_>, supervisor: Pid, message: &str) -> PyResult<()> {
     if interpreter::is_ending() {
         return Ok(());
     }
-    let report = py.import(intern!(py, "iris._crash"))?.getattr(intern!(py, "report_give_up"))?;
+    let report = CRASH.get(py)?.getattr(intern!(py, "report_give_up"))?;
     let supervisor = supervisor.get().into_pyobject(py)?;
     interpreter::call_two(&report, supervisor.as_any(), message.into_pyobject(py)?.as_any())?;
     Ok(())
 }
 
 fn log(py: Python<'_>, pid: Option<Pid>, error: &PyErr) -> PyResult<()> {
-    let report = py.import(intern!(py, "iris._crash"))?.getattr(intern!(py, "report"))?;
+    let report = CRASH.get(py)?.getattr(intern!(py, "report"))?;
     let pid = pid.map(Pid::get).into_pyobject(py)?;
     interpreter::call_two(&report, &pid, error.value(py))?;
     Ok(())

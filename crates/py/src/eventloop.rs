@@ -12,7 +12,6 @@ use std::time::Instant;
 use iris_core::sync::Mutex;
 use iris_core::{Drained, Error, HostedLane, LaneHost, LaneId, Payload};
 use pyo3::exceptions::PyNotImplementedError;
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::asks::Awaited;
@@ -25,6 +24,7 @@ use crate::help;
 use crate::interpreter;
 use crate::lane::{SLICE, STACK};
 use crate::loops::running_loop;
+use crate::once::intern;
 use crate::parker::Parker;
 use crate::payload;
 use crate::shared::{Shared, thread_refused};

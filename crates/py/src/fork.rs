@@ -4,8 +4,9 @@
 //! not there. Going on would handle the parent's messages once more. So the child ends there, as one of `multiprocessing`
 //! does when its function returns.
 
-use pyo3::intern;
 use pyo3::prelude::*;
+
+use crate::once::intern;
 
 /// Ends the child, with what the code returned or raised.
 #[cold]

@@ -9,10 +9,10 @@ use std::os::raw::{c_int, c_void};
 
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::interpreter;
+use crate::once::{CRASH, intern};
 
 thread_local! {
     static IS_GUEST: Cell<bool> = const { Cell::new(false) };
@@ -91,7 +91,7 @@ fn is_from_signal(py: Python<'_>, error: &PyErr) -> bool {
 }
 
 fn ask_whether_from_signal(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
-    let is_from_signal = py.import(intern!(py, "iris._crash"))?.getattr(intern!(py, "is_from_signal"))?;
+    let is_from_signal = CRASH.get(py)?.getattr(intern!(py, "is_from_signal"))?;
     interpreter::is_true(&interpreter::call(&is_from_signal, error.value(py))?)
 }
 

@@ -16,8 +16,10 @@ use iris_core::sync::{Condvar, Mutex, MutexGuard};
 use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyTuple};
+
+use crate::once::Once;
+use crate::thread_state;
 
 static FORKS: AtomicU32 = AtomicU32::new(0);
 /// The thread that ends the process; 0 before.
@@ -45,6 +47,7 @@ pub(crate) fn forked() {
     OURS.set(false);
     IS_INSIDE.set(false);
     crate::parker::forked();
+    thread_state::forked();
     iris_core::leave();
     crate::lane::forked();
 }
@@ -69,7 +72,7 @@ pub(crate) fn attach<R>(gate: Option<&Mutex<()>>, body: impl FnOnce(Python<'_>) 
     OURS.set(true);
     let pass = gate.map(Mutex::lock);
     enter();
-    let result = Python::attach(|py| {
+    let result = thread_state::attached(|py| {
         drop(pass);
         body(py)
     });
@@ -173,14 +176,12 @@ fn leave() {
 /// waits until it was taken.
 pub(crate) struct Turnstile(Py<PyAny>);
 
-static TURNSTILE: PyOnceLock<Turnstile> = PyOnceLock::new();
+static TURNSTILE: Once<Turnstile> = Once::new();
 
 impl Turnstile {
     /// Makes it, when the module is imported.
     pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
-        let made = Self(py.eval(c"lambda: None", None, None)?.unbind());
-        TURNSTILE.get_or_init(py, || made);
-        Ok(())
+        TURNSTILE.get_or_make(py, || Ok(Self(py.eval(c"lambda: None", None, None)?.unbind()))).map(drop)
     }
 
     pub(crate) fn pass(py: Python<'_>) {
@@ -332,22 +333,16 @@ pub(crate) fn call_method_with<'py>(
     unsafe { Bound::from_owned_ptr_or_err(object.py(), result) }
 }
 
-/// Calls a function of the interpreter that takes an object and may run user code, as [`call`] does.
+/// Calls a function of the interpreter that may run user code or ask for the GIL, as [`call`] does.
 #[inline]
-unsafe fn unwinding<R>(
-    function: unsafe extern "C" fn(*mut ffi::PyObject) -> R,
-    object: *mut ffi::PyObject,
-) -> R {
+pub(crate) unsafe fn unwinding<A, R>(function: unsafe extern "C" fn(A) -> R, argument: A) -> R {
     // SAFETY: as in `vectorcall`.
     let function = std::hint::black_box(unsafe {
-        std::mem::transmute::<
-            unsafe extern "C" fn(*mut ffi::PyObject) -> R,
-            unsafe extern "C-unwind" fn(*mut ffi::PyObject) -> R,
-        >(function)
+        std::mem::transmute::<unsafe extern "C" fn(A) -> R, unsafe extern "C-unwind" fn(A) -> R>(function)
     });
     let guard = HangOnUnwind;
-    // SAFETY: the caller vouches for the object and for being attached.
-    let result = unsafe { function(object) };
+    // SAFETY: the caller vouches for the argument and for what the function asks of this thread.
+    let result = unsafe { function(argument) };
     std::mem::forget(guard);
     result
 }

@@ -32,6 +32,7 @@ mod mesh;
 mod names;
 mod numbers;
 mod observed;
+mod once;
 mod parker;
 mod payload;
 mod pid;
@@ -45,12 +46,15 @@ mod shared;
 mod spawn;
 mod supervise;
 mod system;
+mod thread_state;
 mod timers;
 mod wait;
 mod wakefd;
 mod words;
 
+use pyo3::panic::PanicException;
 use pyo3::prelude::*;
+use pyo3::types::PySequence;
 
 /// Messages are allocated on one thread and freed on another, which glibc's allocator does slowly.
 #[global_allocator]
@@ -78,18 +82,24 @@ fn _iris(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(mesh::dev_certs, module)?)?;
     module.add_function(wrap_pyfunction!(shared::exit, module)?)?;
     module.add_function(wrap_pyfunction!(shared::forked_child, module)?)?;
-    prepare(module.py())?;
+    prepare(module)?;
     fast::install(module.py())
 }
 
 /// Makes what would else be made at first need. A fork in the midst of that, by another thread, would leave the child with
 /// something that is being made for ever.
-fn prepare(py: Python<'_>) -> PyResult<()> {
+fn prepare(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
     errors::find_classes(py);
     asks::prepare(py);
     buffers::prepare(py);
     callbacks::prepare(py);
     async_turn::prepare(py);
     pull_async::prepare(py);
+    // What PyO3 makes itself: for a panic, for a list of arguments, and with the two refusals that name what they refuse.
+    py.get_type::<PanicException>();
+    py.get_type::<PySequence>();
+    drop(module.extract::<bool>());
+    drop(module.getattr("_wait_seconds")?.call1((module,)));
     interpreter::Turnstile::install(py)
 }

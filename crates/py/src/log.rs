@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use iris_core::sync::{Condvar, Mutex};
 use iris_core::{LogLevel, LogLine, RuntimeLog};
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::interpreter;
+use crate::once::{CRASH, intern};
 
 /// How long the thread waits for the next line: one thread for many lines, and none where nothing happens.
 const LINGER: Duration = Duration::from_secs(1);
@@ -77,7 +77,7 @@ fn report(py: Python<'_>, lines: Vec<LogLine>) -> PyResult<()> {
         return Ok(());
     }
     let lines: Vec<(u8, String)> = lines.into_iter().map(|line| (level(line.level), line.text)).collect();
-    let report = py.import(intern!(py, "iris._crash"))?.getattr(intern!(py, "report_lines"))?;
+    let report = CRASH.get(py)?.getattr(intern!(py, "report_lines"))?;
     interpreter::call(&report, lines.into_pyobject(py)?.as_any())?;
     Ok(())
 }

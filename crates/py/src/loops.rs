@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use iris_core::sync::Mutex;
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::eventloop::{Job, LoopLane};
 use crate::interpreter;
 use crate::lane::STACK;
+use crate::once::{ASYNCIO, LOOP, Once, intern};
 use crate::shared::{Shared, thread_refused};
 
 /// The loops one runtime has actors on.
@@ -40,8 +40,8 @@ impl Loops {
             return Ok(lane);
         }
         shared.check_open()?;
-        let asyncio = py.import(intern!(py, "asyncio"))?;
-        let event_loop = interpreter::call_method(&asyncio, intern!(py, "new_event_loop"), &[])?;
+        let asyncio = ASYNCIO.get(py)?;
+        let event_loop = interpreter::call_method(asyncio, intern!(py, "new_event_loop"), &[])?;
         let lane = LoopLane::new(shared, &event_loop, 0)?;
         // Another thread may have made one while Python ran; the later one is closed unused.
         let before = {
@@ -57,7 +57,7 @@ impl Loops {
             return Ok(before);
         }
         self.add(&lane);
-        let run = py.import(intern!(py, "iris._loop"))?.getattr(intern!(py, "run"))?.unbind();
+        let run = LOOP.get(py)?.getattr(intern!(py, "run"))?.unbind();
         let event_loop = event_loop.unbind();
         std::thread::Builder::new()
             .name("iris-asyncio".to_owned())
@@ -117,8 +117,8 @@ impl Loops {
             let that = Arc::clone(&lane);
             lane.post(Job::Call(Box::new(move |py| {
                 // A loop that is closed already needs no stop.
-                if let Ok(module) = py.import(intern!(py, "iris._loop")) {
-                    drop(interpreter::call_method(&module, intern!(py, "stop"), &[that.event_loop(py)]));
+                if let Ok(module) = LOOP.get(py) {
+                    drop(interpreter::call_method(module, intern!(py, "stop"), &[that.event_loop(py)]));
                 }
             })));
         }
@@ -128,13 +128,12 @@ impl Loops {
 /// The loop that runs on this thread, without importing asyncio where nobody did.
 #[inline]
 pub(crate) fn running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
-    static GET: pyo3::sync::PyOnceLock<Py<PyAny>> = pyo3::sync::PyOnceLock::new();
+    static GET: Once<Py<PyAny>> = Once::new();
     let get = if let Some(get) = GET.get(py) {
         get
     } else {
         let Some(module) = interpreter::loaded_module(py, c"_asyncio") else { return Ok(None) };
-        let get = module.getattr(intern!(py, "_get_running_loop"))?.unbind();
-        GET.get_or_init(py, || get)
+        GET.get_or_make(py, || Ok(module.getattr(intern!(py, "_get_running_loop"))?.unbind()))?
     };
     let event_loop = get.bind(py).call0()?;
     Ok((!event_loop.is_none()).then_some(event_loop))

@@ -10,7 +10,6 @@ use iris_core::sync::Mutex;
 use iris_core::{ErrorKind, ExitReason, Finish, Pid, PullMailbox, SpawnOptions};
 use pyo3::exceptions::PyStopIteration;
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyList};
 
@@ -23,6 +22,7 @@ use crate::fork;
 use crate::inbox::{Found, Inbox};
 use crate::interpreter;
 use crate::numbers::{messages_max, seconds_or_none, whole};
+use crate::once::intern;
 use crate::pull::Function;
 use crate::pull_code::PullCode;
 use crate::shared::Shared;

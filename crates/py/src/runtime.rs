@@ -31,6 +31,7 @@ impl Runtime {
     #[new]
     #[pyo3(signature = (*, contextvars=false, actors_max=None))]
     fn new(
+        py: Python<'_>,
         contextvars: bool,
         #[pyo3(from_py_with = whole_or_none)] actors_max: Option<i64>,
     ) -> PyResult<Self> {
@@ -39,7 +40,7 @@ impl Runtime {
             options.actors_max = u32::try_from(max)
                 .map_err(|_| invalid(format!("actors_max must be from 1 to {ACTORS_MAX}, not {max}")))?;
         }
-        Ok(Self { shared: Shared::new(contextvars, options)? })
+        Ok(Self { shared: Shared::new(py, contextvars, options)? })
     }
 
     /// Send a message.

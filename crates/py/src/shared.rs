@@ -17,8 +17,10 @@ use crate::interpreter;
 use crate::lane::PyLane;
 use crate::log;
 use crate::loops::Loops;
+use crate::once;
 use crate::parker::Parker;
 use crate::release_gil::ReleaseGil;
+use crate::thread_state;
 use crate::wait;
 
 /// Time that `close` gives pull actors to return.
@@ -52,13 +54,15 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(contextvars: bool, options: RuntimeOptions) -> PyResult<Arc<Self>> {
+    pub(crate) fn new(py: Python<'_>, contextvars: bool, options: RuntimeOptions) -> PyResult<Arc<Self>> {
         if interpreter::is_exiting() {
             return Err(raise_kind(
                 ErrorKind::RuntimeClosed,
                 "the process is ending: no runtime can be made any more",
             ));
         }
+        thread_state::prepare(py).map_err(|error| thread_refused(&error))?;
+        once::load_modules(py);
         let release_gil = ReleaseGil::from_environment()?;
         let core = iris_core::Runtime::with_options(options).or_raise()?;
         core.on_give_up(Box::new(crash::report_give_up));

@@ -1,12 +1,12 @@
 //! System messages as Python sees them, and messages of both kinds on their way to it.
 
 use iris_core::{Incoming, SystemMessage};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::behaviour::is_coroutine;
 use crate::errors::invalid;
+use crate::once::intern;
 use crate::{interpreter, payload};
 
 /// A notice of the runtime, as `Mailbox.recv` and `Runtime.get_messages` give it beside user messages (`bytes`).
