@@ -78,14 +78,14 @@ impl Module {
 
 /// Loads the modules that runtimes may need, for the first of them: one that a thread loads while another one forks is locked
 /// for ever in the child. All but asyncio, where the program itself has not loaded it: it takes longer than all the rest.
-pub(crate) fn load_modules(py: Python<'_>) {
-    // A module that cannot be loaded tells so where it is needed.
-    drop(CRASH.get(py));
+pub(crate) fn load_modules(py: Python<'_>) -> PyResult<()> {
+    CRASH.get(py)?;
     if loaded_module(py, c"asyncio").is_some() {
-        for module in [&ASYNCIO, &ASK, &LOOP] {
-            drop(module.get(py));
-        }
+        ASYNCIO.get(py)?;
+        ASK.get(py)?;
+        LOOP.get(py)?;
     }
+    Ok(())
 }
 
 /// The Python string of a word, made once for each place that names it.

@@ -62,7 +62,7 @@ impl Shared {
             ));
         }
         thread_state::prepare(py).map_err(|error| thread_refused(&error))?;
-        once::load_modules(py);
+        once::load_modules(py)?;
         let release_gil = ReleaseGil::from_environment()?;
         let core = iris_core::Runtime::with_options(options).or_raise()?;
         core.on_give_up(Box::new(crash::report_give_up));
