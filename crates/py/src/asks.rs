@@ -11,6 +11,7 @@ use pyo3::types::{PyBytes, PyTuple, PyWeakrefMethods, PyWeakrefReference};
 use crate::carried;
 use crate::errors::{raise, raise_kind};
 use crate::eventloop::LoopLane;
+use crate::held::Held;
 use crate::help::Helper;
 use crate::interpreter;
 use crate::numbers::seconds_or_none;
@@ -106,7 +107,7 @@ pub(crate) fn ask<'py>(
         return Err(PyRuntimeError::new_err("ask needs a running event loop; use ask_blocking in a thread"));
     };
     let future = new_future(py, &lane)?;
-    let hold = Py::new(py, AskHold { handle: OnceLock::new(), future: Mutex::new(Held::Unawaited) })?;
+    let hold = Py::new(py, AskHold { handle: OnceLock::new(), future: Mutex::new(Future::Unawaited) })?;
     future.setattr(intern!(py, "hold"), &hold)?;
     let awaited = Awaited::new(&future, &hold, lane)?;
     match pid {
@@ -174,12 +175,13 @@ pub(crate) fn ask_blocking<'py>(
 #[pyclass(frozen, module = "iris._iris")]
 pub(crate) struct AskHold {
     handle: OnceLock<AskHandle>,
-    future: Mutex<Held>,
+    future: Mutex<Future>,
 }
 
-enum Held {
+/// What an ask holds of its future.
+enum Future {
     Unawaited,
-    Awaited(#[expect(dead_code, reason = "held, not read")] Py<PyAny>),
+    Awaited(#[expect(dead_code, reason = "held, not read")] Held),
     /// The ask is over, and holds nothing any more.
     Over,
 }
@@ -196,22 +198,22 @@ impl AskHold {
     /// Somebody waits for the future.
     fn keep(&self, future: Py<PyAny>) {
         let mut held = self.future.lock();
-        if matches!(*held, Held::Unawaited) {
-            *held = Held::Awaited(future);
+        if matches!(*held, Future::Unawaited) {
+            *held = Future::Awaited(future.into());
         }
     }
 
     /// Nobody waits for the future any more.
     fn let_go(&self) {
-        self.change(Held::Unawaited);
+        self.change(Future::Unawaited);
     }
 }
 
 impl AskHold {
-    fn change(&self, next: Held) {
+    fn change(&self, next: Future) {
         let before = {
             let mut held = self.future.lock();
-            if matches!(*held, Held::Over) {
+            if matches!(*held, Future::Over) {
                 return;
             }
             std::mem::replace(&mut *held, next)
@@ -223,8 +225,8 @@ impl AskHold {
 
 /// The future of an ask, as the ask holds it.
 pub(crate) struct Awaited {
-    future: Py<PyWeakrefReference>,
-    hold: Py<AskHold>,
+    future: Held<PyWeakrefReference>,
+    hold: Held<AskHold>,
     pub(crate) lane: Arc<LoopLane>,
 }
 
@@ -232,7 +234,7 @@ impl Awaited {
     fn new(future: &Bound<'_, PyAny>, hold: &Py<AskHold>, lane: Arc<LoopLane>) -> PyResult<Self> {
         let weak = PyWeakrefReference::new(future)?.unbind();
         lane.begin_ask();
-        Ok(Self { future: weak, hold: hold.clone_ref(future.py()), lane })
+        Ok(Self { future: weak.into(), hold: hold.clone_ref(future.py()).into(), lane })
     }
 
     /// The future, unless it is gone.
@@ -243,7 +245,7 @@ impl Awaited {
 
 impl Drop for Awaited {
     fn drop(&mut self) {
-        self.hold.get().change(Held::Over);
+        self.hold.get().change(Future::Over);
         self.lane.end_ask();
     }
 }

@@ -20,6 +20,7 @@ use crate::callbacks::{Reader, Soon};
 use crate::carried;
 use crate::errors::{OrRaise, raise};
 use crate::guest;
+use crate::held::Held;
 use crate::help;
 use crate::interpreter;
 use crate::lane::{SLICE, STACK};
@@ -49,11 +50,11 @@ pub(crate) trait UnderWay: Send + Sync {
 /// One runtime's lane on one event loop.
 pub(crate) struct LoopLane {
     shared: Weak<Shared>,
-    event_loop: Py<PyAny>,
-    create_future: Py<PyAny>,
+    event_loop: Held,
+    create_future: Held,
     /// Where the loop's callbacks run: neither in the context of whoever used the loop first, nor of whoever sends.
-    context: Py<PyAny>,
-    call_soon: Py<PyAny>,
+    context: Held,
+    call_soon: Held,
     /// Made for the first actor on the loop: a loop that only asks needs none.
     hosted: OnceLock<Arc<HostedLane>>,
     hosting: Mutex<()>,
@@ -96,10 +97,10 @@ impl LoopLane {
         let py = event_loop.py();
         let lane = Arc::new(Self {
             shared: Arc::downgrade(shared),
-            event_loop: event_loop.clone().unbind(),
-            create_future: event_loop.getattr(intern!(py, "create_future"))?.unbind(),
-            call_soon: event_loop.getattr(intern!(py, "call_soon"))?.unbind(),
-            context: carried::empty(py)?,
+            event_loop: Held::new(event_loop),
+            create_future: event_loop.getattr(intern!(py, "create_future"))?.unbind().into(),
+            call_soon: event_loop.getattr(intern!(py, "call_soon"))?.unbind().into(),
+            context: carried::empty(py)?.into(),
             hosted: OnceLock::new(),
             hosting: Mutex::new(()),
             thread: AtomicU64::new(thread),
@@ -204,7 +205,7 @@ impl LoopLane {
     /// Whether the loop runs on this thread, which may then call it directly. Another thread may have taken it over, and
     /// the system gives the identity of a thread that ended to the next one.
     pub(crate) fn runs_here(&self, py: Python<'_>) -> bool {
-        matches!(running_loop(py), Ok(Some(event_loop)) if event_loop.is(&self.event_loop))
+        matches!(running_loop(py), Ok(Some(event_loop)) if event_loop.is(&*self.event_loop))
     }
 
     /// Whether the loop runs on this thread; for callers that may not be attached.

@@ -1,4 +1,4 @@
-//! Held: an object of the user that the runtime keeps.
+//! Held: a Python object that the runtime keeps.
 
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
@@ -7,8 +7,8 @@ use pyo3::prelude::*;
 
 use crate::interpreter;
 
-/// A reference to an object whose end may run code of the user for long, wherever the runtime lets it go.
-pub(crate) struct Held(ManuallyDrop<Py<PyAny>>);
+/// A reference that any thread may let go, to an object whose end may run code of the user for long.
+pub(crate) struct Held<T = PyAny>(ManuallyDrop<Py<T>>);
 
 impl Held {
     pub(crate) fn new(object: &Bound<'_, PyAny>) -> Self {
@@ -16,21 +16,21 @@ impl Held {
     }
 }
 
-impl From<Py<PyAny>> for Held {
-    fn from(object: Py<PyAny>) -> Self {
+impl<T> From<Py<T>> for Held<T> {
+    fn from(object: Py<T>) -> Self {
         Self(ManuallyDrop::new(object))
     }
 }
 
-impl Deref for Held {
-    type Target = Py<PyAny>;
+impl<T> Deref for Held<T> {
+    type Target = Py<T>;
 
-    fn deref(&self) -> &Py<PyAny> {
+    fn deref(&self) -> &Py<T> {
         &self.0
     }
 }
 
-impl Drop for Held {
+impl<T> Drop for Held<T> {
     fn drop(&mut self) {
         // SAFETY: taken here alone, and not looked at afterwards.
         let object = unsafe { ManuallyDrop::take(&mut self.0) };

@@ -18,6 +18,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
+use crate::fork;
 use crate::once::Once;
 use crate::thread_state;
 
@@ -376,13 +377,20 @@ pub(crate) fn release(object: Bound<'_, PyAny>) {
 }
 
 /// Lets an object of the user go on any thread: as [`release`] on ours within the interpreter, elsewhere as PyO3 does it.
-pub(crate) fn let_go(object: Py<PyAny>) {
+pub(crate) fn let_go<T>(object: Py<T>) {
     if IS_INSIDE.get() {
         // SAFETY: a thread of ours that is inside is attached.
-        release(object.into_bound(unsafe { Python::assume_attached() }));
+        release(object.into_bound(unsafe { Python::assume_attached() }).into_any());
     } else {
-        drop(object);
+        put_aside(object);
     }
+}
+
+/// Drops a reference on any thread. Without the GIL PyO3 notes it on a list of the process, which no fork finds locked.
+#[inline]
+pub(crate) fn put_aside<T>(object: Py<T>) {
+    let _noting = (!IS_INSIDE.get() && !holds_gil()).then(fork::note);
+    drop(object);
 }
 
 /// Whether this thread holds the GIL, whoever attached it.

@@ -82,6 +82,8 @@ fn _iris(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(mesh::dev_certs, module)?)?;
     module.add_function(wrap_pyfunction!(shared::exit, module)?)?;
     module.add_function(wrap_pyfunction!(shared::forked_child, module)?)?;
+    module.add_function(wrap_pyfunction!(fork::before, module)?)?;
+    module.add_function(wrap_pyfunction!(fork::after, module)?)?;
     prepare(module)?;
     fast::install(module.py())
 }

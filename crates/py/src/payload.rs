@@ -29,7 +29,9 @@ impl Drop for KeptBytes {
         if let Some(bytes) = self.0.take() {
             DROPPED.set(true);
             if is_of_a_user(&bytes) {
-                interpreter::let_go(bytes.into_any());
+                interpreter::let_go(bytes);
+            } else {
+                interpreter::put_aside(bytes);
             }
         }
     }
