@@ -124,6 +124,8 @@ RESULTS = {
     "dev_certs": "None",
     "_error_kinds": "list[str]",
     "_wait_seconds": "float | None",
+    "_after_fork": "None",
+    "_before_fork": "None",
     "_exit": "None",
     "_forked": "None",
     "PySystemMessage.type_name": "str",

@@ -196,6 +196,5 @@ class Runtime(_iris.Runtime):
 _atexit.register(_iris._exit)
 if hasattr(_os, "register_at_fork"):
     _os.register_at_fork(
-        before=_iris._before_fork, after_in_parent=_iris._after_fork, after_in_child=_iris._after_fork
+        before=_iris._before_fork, after_in_parent=_iris._after_fork, after_in_child=_iris._forked
     )
-    _os.register_at_fork(after_in_child=_iris._forked)

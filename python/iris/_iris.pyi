@@ -20,6 +20,8 @@ __all__ = [
     "Mailbox",
     "PySystemMessage",
     "Runtime",
+    "_after_fork",
+    "_before_fork",
     "_error_kinds",
     "_exit",
     "_forked",
@@ -72,6 +74,12 @@ def _error_kinds() -> list[str]:
 
 def _wait_seconds(timeout: float | None) -> float | None:
     """A time-out as seconds, for a wait that is written in Python; `None`: for ever."""
+
+def _after_fork() -> None:
+    """Called after a fork, in the parent; in the child with what else is done there."""
+
+def _before_fork() -> None:
+    """Called before a fork, by the thread that forks. Whoever holds the lock needs nothing of it, the GIL least."""
 
 def _exit() -> None:
     """Closes all runtimes of this process; registered with `atexit`."""

@@ -42,7 +42,7 @@ pub(crate) fn before() {
     FORKING.set(Some(note()));
 }
 
-/// Called after a fork, in both processes.
+/// Called after a fork, in the parent; in the child with what else is done there.
 #[pyfunction]
 #[pyo3(name = "_after_fork")]
 pub(crate) fn after() {

@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use crate::behaviour::HandlerCache;
 use crate::crash;
 use crate::errors::{OrRaise, raise, raise_kind};
+use crate::fork;
 use crate::functions::Functions;
 use crate::interpreter;
 use crate::lane::PyLane;
@@ -311,5 +312,6 @@ fn end_all(py: Python<'_>, runtimes: &[Arc<Shared>]) -> PyResult<()> {
 #[pyfunction]
 #[pyo3(name = "_forked")]
 pub(crate) fn forked_child() {
+    fork::after();
     interpreter::forked();
 }
