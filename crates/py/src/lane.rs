@@ -23,6 +23,9 @@ use crate::parker::{Parker, spin};
 pub(crate) const SLICE: Duration = Duration::from_millis(5);
 /// How long handlers may block a lane before a spare thread takes over.
 const BLOCKED_AFTER: Duration = Duration::from_millis(100);
+/// How many times as long as a spare waited for the interpreter a lane may stand still. A wait among threads that compute ends
+/// by chance, at any of their turns, so one wait tells little of the next.
+const WAITS_OF_PATIENCE: u32 = 8;
 /// Most spare threads of one lane: beyond this a handler that blocks is a design fault, not a need.
 const SPARES_MAX: u32 = 64;
 /// A spare that found nothing to do for this long ends.
@@ -329,7 +332,7 @@ impl PyLane {
             let is_still =
                 now == before && self.hosted().has_work() && self.asking.load(Ordering::Relaxed) == 0;
             still = if is_still { still + BLOCKED_AFTER } else { Duration::ZERO };
-            if is_still && still >= self.patience() {
+            if still >= self.patience() {
                 // Nothing moved for a while though actors are ready: somebody else drains.
                 self.relieve();
                 still = Duration::ZERO;
@@ -341,7 +344,8 @@ impl PyLane {
     /// How long a lane may stand still before its handlers are taken to block. Where spares waited for the interpreter
     /// among threads that compute, so do handlers, and one more spare would make all of them wait longer.
     fn patience(&self) -> Duration {
-        BLOCKED_AFTER.max(2 * Duration::from_micros(self.spares_waited.load(Ordering::Relaxed)))
+        BLOCKED_AFTER
+            .max(WAITS_OF_PATIENCE * Duration::from_micros(self.spares_waited.load(Ordering::Relaxed)))
     }
 
     /// A spare is inside the interpreter. One that was lucky counts half, so that it does not bring all the others.
