@@ -12,7 +12,7 @@ from conftest import run_script
 SCALE = float(os.environ.get("IRIS_MEMORY_SCALE", 0.01))
 SLOPE_MAX_BYTES = 1 << 20
 # Rounds until caches, pools and stacks are as large as they get, and rounds that are measured.
-WARM, MEASURED = 4, 6
+WARM, MEASURED = 4, 12
 
 # What a round does `count` times, and how often in full.
 ROUNDS = {
@@ -120,9 +120,10 @@ def round(count):
     ),
 }
 
-# What lies in lists of free memory of the C library would be measured as well, by how much of it was needed at once.
+# What lies in lists of free memory of the C library would be measured as well, by how much of it was needed at once. The slope is
+# the median of those between all pairs of rounds (Theil 1950, Sen 1968): the allocator gives some MB back when it likes.
 PROGRAM = """
-import asyncio, ctypes, gc, iris, logging, os, threading
+import asyncio, ctypes, gc, iris, itertools, logging, os, statistics, threading
 logging.getLogger("iris").disabled = True
 rt = iris.Runtime()
 never = threading.Event()
@@ -138,9 +139,8 @@ for number in range({rounds}):
     ctypes.CDLL(None).malloc_trim(0)
     seen.append(resident())
 seen = seen[{warm}:]
-mean = (len(seen) - 1) / 2
-rise = sum((at - mean) * bytes for at, bytes in enumerate(seen))
-print(int(rise / sum((at - mean) ** 2 for at in range(len(seen)))))
+pairs = itertools.combinations(enumerate(seen), 2)
+print(int(statistics.median((late - early) / (after - before) for (before, early), (after, late) in pairs)))
 """
 
 
