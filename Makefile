@@ -125,7 +125,7 @@ deep-node: setup build traces ## run Node's models, memory, fuzz and 200 ends of
 
 deep-python: setup build traces ## run Python's models, memory, fuzz and 200 ends of the process in each state and host; 75 minutes
 	IRIS_MODEL_STEPS=100000 IRIS_TRACES=$(TRACES) $(BIN)/pytest --quiet tests/python/test_model.py tests/python/test_traces.py # 8 minutes
-	IRIS_MEMORY_SCALE=1 IRIS_MANY=1000000 $(BIN)/pytest --quiet tests/python/test_memory.py tests/python/test_scale.py # 4 minutes
+	IRIS_MEMORY_SCALE=1 IRIS_MANY=1000000 $(BIN)/pytest --quiet tests/python/test_memory.py tests/python/test_scale.py # over 5 minutes
 	IRIS_FUZZ_EXAMPLES=6000 $(BIN)/pytest --quiet tests/python/test_bad_input.py tests/python/test_bad_input_awaited.py # 2 minutes
 	IRIS_EXIT_RUNS=200 $(BIN)/pytest --quiet tests/python/test_exit.py # 28 minutes
 	IRIS_HOST_RUNS=200 $(BIN)/pytest --quiet tests/python/test_hosts.py tests/python/test_forks.py # 40 minutes

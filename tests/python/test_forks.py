@@ -95,7 +95,7 @@ for _ in range({forks}):
         signal.alarm(20)
         with iris.Runtime() as own:
             answer = own.ask_blocking(own.spawn(bytes.upper), b"x")
-        os._exit(0 if answer == b"X" else 1)
+        raise SystemExit(0 if answer == b"X" else 1)
     codes.add(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 over.set()
 starting.join()
@@ -127,7 +127,7 @@ def first():
     for _ in range(20_000): pass  # until the other thread waits for the interpreter
     use()
 def fork():
-    time.sleep(0)
+    time.sleep(0)  # the other thread goes on, to where it lets go of the interpreter next
     child = os.fork()
     if child == 0:
         signal.alarm(20)
@@ -190,9 +190,6 @@ def test_child_forked_in_a_handler_runs_no_actor_of_its_parent() -> None:
     done = run_script(FORKED_IN_A_HANDLER)
     said = "runs: None b'CHILD'\nhandled in the parent: True\n"
     assert (done.stdout, done.stderr, done.returncode) == (said, "", 0)
-
-
-# From 3.12 on CPython refuses it before the module is asked.
 
 
 # A child that an actor's code forks ends where that code returns: the parent's messages are the parent's.

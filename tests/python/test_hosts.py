@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Each is played once, and in the deep tests again and again.
 REPEATED = True
 
+# From 3.12 on CPython refuses it before the module is asked.
 SUB_INTERPRETER = """
 try: import _interpreters as interpreters
 except ImportError: import _xxsubinterpreters as interpreters

@@ -5,7 +5,6 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::once::{CRASH, intern};
-
 use crate::{errors, guest, interpreter};
 
 /// The exit reason of an actor whose code raised, after it was logged.
